@@ -1,0 +1,85 @@
+#!/bin/sh
+# Installs what building and testing need and this machine lacks (Debian, Ubuntu); elsewhere says what to install.
+# Nothing happens when all is there.
+set -eu
+
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+check_swift() {
+    command -v swift > /dev/null 2>&1 ||
+        fail "Swift is missing: install 6.2 or newer from https://www.swift.org/install and put it into PATH."
+    version=$(swift --version 2> /dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1)
+    case $version in
+        '') fail "swift --version gives no version: reinstall Swift from https://www.swift.org/install." ;;
+        [0-5].* | 6.0 | 6.1) fail "Swift $version is too old: install 6.2 or newer from https://www.swift.org/install." ;;
+    esac
+}
+
+# The places where LocalCluster's PostgresBinaries looks, roughly: the server's programs are often not in PATH.
+has_postgres() {
+    if [ -n "${SLUICE_BIN_POSTGRES:-}" ]; then
+        [ -x "$SLUICE_BIN_POSTGRES/initdb" ] || fail "SLUICE_BIN_POSTGRES is $SLUICE_BIN_POSTGRES, but there is no initdb in it."
+        return 0
+    fi
+    command -v initdb > /dev/null 2>&1 && return 0
+    for initdb in /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb /opt/homebrew/opt/postgresql*/bin/initdb; do
+        [ -x "$initdb" ] && return 0
+    done
+    return 1
+}
+
+has_library() {
+    command -v pkg-config > /dev/null 2>&1 && pkg-config --exists "$1" 2> /dev/null
+}
+
+# What is missing, by Debian's package names.
+missing() {
+    command -v make > /dev/null 2>&1 || echo make
+    command -v pkg-config > /dev/null 2>&1 || echo pkg-config
+    has_library libpq || echo libpq-dev
+    has_library libssl || echo libssl-dev
+    has_postgres || echo postgresql
+    command -v curl > /dev/null 2>&1 || echo curl
+    command -v setpriv > /dev/null 2>&1 || echo util-linux
+}
+
+check_swift
+packages=$(missing | tr '\n' ' ')
+packages=${packages% }
+[ -n "$packages" ] || exit 0
+
+command -v apt-get > /dev/null 2>&1 || fail "missing, by Debian's names: $packages. Install what your system calls them (Fedora:
+  dnf install make libpq-devel openssl-devel pkgconf postgresql-server curl util-linux; macOS: brew install libpq openssl pkgconf postgresql),
+  then run this again."
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo > /dev/null 2>&1 || fail "missing: $packages. There is no sudo here; as root run: apt-get install $packages"
+    as_root=sudo
+    echo "setup: uses sudo, which may ask for your password, to install: $packages"
+else
+    echo "setup: installs: $packages"
+fi
+
+# Debian makes and starts a server of its own with the package, which nobody here wants. Where PostgreSQL's packages are
+# already, that was somebody's choice and stays.
+case " $packages " in
+    *' postgresql '*)
+        if ! dpkg-query -W -f '${db:Status-Status}\n' postgresql-common 2> /dev/null | grep -qx installed; then
+            echo "setup: Debian's own server \"main\" is not made: /etc/postgresql-common/createcluster.d/sluice.conf says so"
+            $as_root mkdir -p /etc/postgresql-common/createcluster.d
+            echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.d/sluice.conf > /dev/null
+        fi
+        ;;
+esac
+
+$as_root apt-get update -q
+# shellcheck disable=SC2086 # one word for each package
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
+
+packages=$(missing | tr '\n' ' ')
+[ -z "$packages" ] || fail "still missing after the installation: ${packages% }. See what apt-get said above."
+echo "setup: done"

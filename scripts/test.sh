@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Builds and runs all tests. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
+# one failed, when none ran, or when the run did not come to its end.
+# SWIFT_BUILD_FLAGS and TEST_FLAGS come from the Makefile.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+read -r -a build_flags <<< "${SWIFT_BUILD_FLAGS:-}"
+read -r -a test_flags <<< "${TEST_FLAGS:-}"
+mkdir -p .build
+report=.build/tests.xml
+rm -f "$report"
+
+swift build --build-tests ${build_flags[@]+"${build_flags[@]}"}
+status=0
+# All tests are Swift Testing's: with XCTest on, its "Executed 0 tests" would end the output.
+swift test --skip-build --disable-xctest --xunit-output "$report" \
+    ${build_flags[@]+"${build_flags[@]}"} ${test_flags[@]+"${test_flags[@]}"} || status=$?
+
+if [ ! -s "$report" ]; then
+    echo "The run did not come to its end (swift test: exit status $status): see above for the test that stopped it."
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+# The report's own "failures" counts expectations; we count tests.
+counts=$(awk '
+    /<testcase / { ran++; bad = 0 }
+    /<failure / && !bad { failed++; bad = 1 }
+    /<skipped/ { skipped++ }
+    END { printf "%d %d %d", ran - failed - skipped, failed, skipped }
+' "$report")
+read -r passed failed skipped <<< "$counts"
+
+if [ "$skipped" -gt 0 ]; then echo "$skipped skipped (each with its reason above)"; fi
+if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
+    echo "swift test ended with exit status $status although no test failed: see above."
+fi
+if [ $((passed + failed)) -eq 0 ]; then
+    echo "No test ran."
+    status=1
+fi
+echo "$passed passed, $failed failed"
+[ "$status" -eq 0 ] && [ "$failed" -eq 0 ]

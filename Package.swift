@@ -36,6 +36,13 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .target(name: "Postgres", dependencies: ["CLibPQ"], swiftSettings: settings),
+        .target(
+            name: "EventCore",
+            dependencies: [crypto, .product(name: "Yams", package: "Yams")],
+            exclude: ["Templates"],
+            swiftSettings: settings,
+            plugins: ["EmbedText"]
+        ),
         .target(name: "LocalCluster", swiftSettings: settings),
         .target(
             name: "TestSupport",
@@ -45,5 +52,8 @@ let package = Package(
         ),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "LocalClusterTests", dependencies: ["LocalCluster", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "EventCoreTests", dependencies: ["EventCore"], swiftSettings: settings),
+        .executableTarget(name: "embed-text", swiftSettings: settings),
+        .plugin(name: "EmbedText", capability: .buildTool(), dependencies: ["embed-text"]),
     ]
 )

@@ -1,0 +1,28 @@
+import Foundation
+import PackagePlugin
+
+/// Compiles text files into a target, so that one binary deploys: `sql/*.sql` into `Migrations`,
+/// `Templates/*.yaml` into any other target that has such a folder.
+@main
+struct EmbedText: BuildToolPlugin {
+    func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
+        let folder =
+            target.name == "Migrations"
+            ? context.package.directoryURL.appending(path: "sql")
+            : target.directoryURL.appending(path: "Templates")
+        let files = try FileManager.default
+            .contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
+            .filter { ["sql", "yaml"].contains($0.pathExtension) }
+            .sorted { $0.lastPathComponent < $1.lastPathComponent }
+        let output = context.pluginWorkDirectoryURL.appending(path: "EmbeddedText.swift")
+        return [
+            .buildCommand(
+                displayName: "Embedding \(files.count) text files into \(target.name)",
+                executable: try context.tool(named: "embed-text").url,
+                arguments: [output.path()] + files.map { $0.path() },
+                inputFiles: files,
+                outputFiles: [output]
+            )
+        ]
+    }
+}

@@ -1,0 +1,42 @@
+/// A published schema version, made ready to read records.
+package struct CompiledSchema: Sendable {
+    package struct Field: Hashable, Sendable {
+        package let name: String
+        package let type: SchemaField.FieldType
+        /// The slot (1…8) that keeps its values findable, for an indexed field.
+        package let slot: Int?
+    }
+
+    package let document: SchemaDocument
+    /// Counts the tenant's published versions, over all its schemas.
+    package let versionNumber: Int32
+    /// SchemaVer: `1-0-0`.
+    package let version: String
+    /// In the document's order.
+    package let fields: [Field]
+    package var indexedFields: [Field] { fields.filter { $0.slot != nil } }
+
+    let pointers: PointerTree
+    let rules: [FieldRule]
+
+    /// `slots` says which slot each indexed field was given, by name; a field that was given none is not indexed.
+    package init(_ document: SchemaDocument, versionNumber: Int32, version: String, slots: [String: Int] = [:]) {
+        self.document = document
+        self.versionNumber = versionNumber
+        self.version = version
+        let fields = document.fields.map { field in
+            let slot = field.isIndexed ? slots[field.name].flatMap { (1...AcceptedEvent.slotCount).contains($0) ? $0 : nil } : nil
+            return Field(name: field.name, type: field.type, slot: slot)
+        }
+        self.fields = fields
+        rules = zip(document.fields, fields).map { FieldRule($0, slot: $1.slot) }
+
+        var pointers = PointerTree()
+        if let pointer = document.core.occurredAt?.from { pointers.insert(pointer, .occurredAt) }
+        if let pointer = document.core.type { pointers.insert(pointer, .type) }
+        if let pointer = document.core.actor { pointers.insert(pointer, .actor) }
+        if let pointer = document.core.machine { pointers.insert(pointer, .machine) }
+        for (place, field) in document.fields.enumerated() { pointers.insert(field.from, .field(place)) }
+        self.pointers = pointers
+    }
+}

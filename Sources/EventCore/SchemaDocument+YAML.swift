@@ -1,0 +1,68 @@
+extension SchemaDocument {
+    /// Reads the format of the documentation's schema page, as YAML or JSON. Unknown keys are errors.
+    package init(yaml: String) throws(SchemaError) {
+        let root = SchemaNode(node: try SchemaText.root(yaml), path: "")
+        let members = try root.members(allowed: ["schema", "core", "fields", "unknown"])
+        guard let schema = members["schema"] else { throw root.error("`schema: <name>` is missing") }
+        let name = try schema.text()
+        guard Self.isName(name, extra: "-_.") else {
+            throw schema.error("a name is at most 63 letters, digits, `-`, `_`, `.` and starts with a letter, a digit or `_`")
+        }
+        let core = try members["core"].map(Self.core) ?? Core(type: nil, occurredAt: nil, actor: nil, machine: nil)
+        var fields: [SchemaField] = []
+        for field in try members["fields"]?.members() ?? [] {
+            fields.append(try SchemaField(name: field.name, key: field.key, field.value))
+        }
+        let place = members["fields"] ?? root
+        guard fields.count <= Self.mostFields else { throw place.error("more than \(Self.mostFields) fields") }
+        guard fields.count(where: \.isIndexed) <= Self.mostIndexedFields else {
+            throw place.error("more than \(Self.mostIndexedFields) fields are `indexed`")
+        }
+        let unknown: UnknownMembers? = try members["unknown"].map { node throws(SchemaError) in try node.choice(of: UnknownMembers.self) }
+        self.init(name: name, core: core, fields: fields, unknown: unknown ?? .keep)
+        try refuseNestedPointers(at: place)
+    }
+
+    private static func core(_ node: SchemaNode) throws(SchemaError) -> Core {
+        let members = try node.members(allowed: ["type", "occurred_at", "actor", "machine"])
+        var occurredAt: Core.OccurredAt?
+        if let node = members["occurred_at"] {
+            if node.isMapping {
+                let members = try node.members(allowed: ["from", "unit"])
+                guard let from = members["from"] else { throw node.error("`from: <pointer>` is missing") }
+                let unit: TimestampUnit? = try members["unit"].map { node throws(SchemaError) in try node.choice(of: TimestampUnit.self) }
+                occurredAt = Core.OccurredAt(from: try from.pointer(), unit: unit)
+            } else {
+                occurredAt = Core.OccurredAt(from: try node.pointer(), unit: nil)
+            }
+        }
+        return Core(
+            type: try members["type"]?.pointer(),
+            occurredAt: occurredAt,
+            actor: try members["actor"]?.pointer(),
+            machine: try members["machine"]?.pointer()
+        )
+    }
+
+    /// A value is read whole or looked into, never both.
+    private func refuseNestedPointers(at place: SchemaNode) throws(SchemaError) {
+        let core = [core.type, core.occurredAt?.from, core.actor, core.machine].compactMap { $0 }
+        let pointers = Set(core + fields.map(\.from))
+        let paths = Set(pointers.map(\.segments))
+        for pointer in pointers {
+            for length in 1..<max(pointer.segments.count, 1) where paths.contains(Array(pointer.segments.prefix(length))) {
+                throw place.error("`\(pointer)` leads into a value that another pointer reads whole")
+            }
+        }
+    }
+
+    static func isName(_ name: String, extra: String) -> Bool {
+        guard (1...63).contains(name.utf8.count), let first = name.utf8.first, !extra.utf8.contains(first) || first == UInt8(ascii: "_")
+        else {
+            return false
+        }
+        return name.utf8.allSatisfy { byte in
+            byte.isASCIIDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || extra.utf8.contains(byte)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Testing
+
+@testable import EventCore
+
+/// Bodies captured from the real clients.
+@Suite struct SampleTests {
+    @Test func readsTheWebhooksSamples() throws {
+        guard let files = try SharedFiles.folder("samples/privileges-webhook") else { return }
+        let source = try Fixture.webhook()
+        var ids: [String: EventID] = [:]
+        for (name, body) in files {
+            switch Fixture.accept(body, source) {
+            case .success(let event): ids[name] = event.id
+            case .failure(let rejection):
+                #expect(name == "no-custom-data.json")
+                #expect((rejection.code, rejection.pointer) == (.missingField, "/custom_data/serial"))
+            }
+        }
+        #expect(ids.count == 4)
+        #expect(ids["granted.json"] != nil)
+        #expect(ids["granted.json"] == ids["granted-retried.json"])
+        #expect(ids["granted.json"] != ids["revoked.json"])
+    }
+
+    @Test func keepsEveryCustomField() throws {
+        guard let files = try SharedFiles.folder("samples/privileges-webhook") else { return }
+        let body = try #require(files.first { $0.name == "several-custom-fields.json" }).bytes
+        let event = try Fixture.accept(body, Fixture.webhook()).get()
+        #expect(
+            event.extraText
+                == #"{"custom_data":{"asset_tag":"A-000731","building":"Walldorf\/03","department":"Finance & Ops"},"delayed":false}"#
+        )
+        #expect(event.actor == "zoë.müller")
+        #expect(event.fieldsText == #"{"serial":"FVFZK0PXL414","admin":true,"expires":null,"reason":"Drucker einrichten – 2. OG"}"#)
+    }
+
+    @Test func readsTheRecordsThatFluentBitSends() throws {
+        guard let files = try SharedFiles.folder("samples/fluent-bit") else { return }
+        let request = String(decoding: try #require(files.first { $0.name == "json_lines.plain.http" }).bytes, as: UTF8.self)
+        let body = try #require(request.split(separator: "\r\n\r\n", maxSplits: 1).last)
+        let source = try Fixture.source(profile: .fluentBit, schema: SchemaTemplate.privilegesNDJSON.yaml, slots: ["serial": 1])
+        let events = try body.split(separator: "\n").map { try Fixture.accept(String($0), source).get() }
+        #expect(events.count == 3)
+        #expect(events.map(\.machine).last == "9B1DEB4D-3B7D-4BAD-9BDD-2B0D7B3DCB6D")
+        #expect(events.map { $0.fieldsText.contains("\"admin\":true") } == [true, false, true])
+        #expect(events.last?.actor == "zoë.müller")
+    }
+}

@@ -43,6 +43,11 @@ let package = Package(
             swiftSettings: settings,
             plugins: ["EmbedText"]
         ),
+        .target(
+            name: "Access",
+            dependencies: ["EventCore", crypto, .product(name: "JWTKit", package: "jwt-kit")],
+            swiftSettings: settings
+        ),
         .target(name: "LocalCluster", swiftSettings: settings),
         .target(
             name: "TestSupport",
@@ -53,6 +58,7 @@ let package = Package(
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "LocalClusterTests", dependencies: ["LocalCluster", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "EventCoreTests", dependencies: ["EventCore"], swiftSettings: settings),
+        .testTarget(name: "AccessTests", dependencies: ["Access", "EventCore"], swiftSettings: settings),
         .executableTarget(name: "embed-text", swiftSettings: settings),
         .plugin(name: "EmbedText", capability: .buildTool(), dependencies: ["embed-text"]),
     ]

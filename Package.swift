@@ -48,10 +48,11 @@ let package = Package(
             dependencies: ["EventCore", crypto, .product(name: "JWTKit", package: "jwt-kit")],
             swiftSettings: settings
         ),
+        .target(name: "Migrations", dependencies: ["Postgres", crypto], swiftSettings: settings, plugins: ["EmbedText"]),
         .target(name: "LocalCluster", swiftSettings: settings),
         .target(
             name: "TestSupport",
-            dependencies: ["LocalCluster", "Postgres"],
+            dependencies: ["LocalCluster", "Postgres", "Migrations"],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -59,6 +60,11 @@ let package = Package(
         .testTarget(name: "LocalClusterTests", dependencies: ["LocalCluster", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "EventCoreTests", dependencies: ["EventCore"], swiftSettings: settings),
         .testTarget(name: "AccessTests", dependencies: ["Access", "EventCore"], swiftSettings: settings),
+        .testTarget(
+            name: "MigrationsTests",
+            dependencies: ["Migrations", "Postgres", "LocalCluster", "TestSupport"],
+            swiftSettings: settings
+        ),
         .executableTarget(name: "embed-text", swiftSettings: settings),
         .plugin(name: "EmbedText", capability: .buildTool(), dependencies: ["embed-text"]),
     ]

@@ -48,6 +48,11 @@ let package = Package(
             dependencies: ["EventCore", crypto, .product(name: "JWTKit", package: "jwt-kit")],
             swiftSettings: settings
         ),
+        .target(
+            name: "EventStore",
+            dependencies: ["Postgres", "EventCore", "Access", crypto],
+            swiftSettings: settings
+        ),
         .target(name: "Migrations", dependencies: ["Postgres", crypto], swiftSettings: settings, plugins: ["EmbedText"]),
         .target(name: "LocalCluster", swiftSettings: settings),
         .target(
@@ -63,6 +68,11 @@ let package = Package(
         .testTarget(
             name: "MigrationsTests",
             dependencies: ["Migrations", "Postgres", "LocalCluster", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "EventStoreTests",
+            dependencies: ["EventStore", "EventCore", "Access", "Postgres", "TestSupport"],
             swiftSettings: settings
         ),
         .executableTarget(name: "embed-text", swiftSettings: settings),

@@ -1,0 +1,74 @@
+import EventCore
+package import Postgres
+
+/// The API's way into PostgreSQL: a pool of connections that log in as `sluice_api`, and a role for each transaction.
+package struct Database: Sendable {
+    let pool: ConnectionPool
+
+    /// - Parameter maximumConnections: bound of the pool.
+    package init(_ configuration: ConnectionConfiguration, maximumConnections: Int) {
+        pool = ConnectionPool(
+            PoolConfiguration(
+                connection: configuration,
+                maximumConnections: maximumConnections,
+                prepareConnection: Self.refuseUnsafeLogin
+            )
+        )
+    }
+
+    /// Connects once, to learn whether this login may be used.
+    ///
+    /// - Throws: `StoreError` (`unsafeRole`) when it may not, `PostgresError` when that cannot be known now.
+    package static func checkLogin(_ configuration: ConnectionConfiguration, deadline: ContinuousClock.Instant) async throws {
+        let connection = try await Connection.connect(configuration, deadline: deadline)
+        do {
+            try await refuseUnsafeLogin(connection)
+        } catch {
+            await connection.close()
+            throw error
+        }
+        await connection.close()
+    }
+
+    /// Row-level security does not bind superusers, roles with BYPASSRLS or members of the owner: refused on every new connection.
+    @Sendable private static func refuseUnsafeLogin(_ connection: Connection) async throws {
+        let rights = try await connection.execute(LoginRights(), deadline: .now + .seconds(5))
+        guard let login = rights.first, !login.isUnsafe else {
+            throw StoreError(
+                .unsafeRole,
+                """
+                the API must not log in as \(rights.first?.name ?? "this role"): it is a superuser, has BYPASSRLS or \
+                may become sluice_owner, so tenants would not be kept apart; point DATABASE_URL at the role sluice_api
+                """
+            )
+        }
+    }
+
+    /// Reads as one tenant, in one round trip: row-level security shows nothing of another.
+    func read<S: QueryStatement>(
+        _ statement: S,
+        as tenant: TenantID,
+        deadline: ContinuousClock.Instant
+    ) async throws -> [S.Output] {
+        let results = try await pool.withConnection(deadline: deadline) { connection in
+            try await connection.transaction(
+                [Role.reader, SetTenant(tenant: tenant).query, statement.query],
+                mode: .readOnly,
+                deadline: deadline
+            )
+        }
+        guard let last = results.last else { return [] }
+        return try last.decode(S.self)
+    }
+
+    /// Runs one statement with the login's own rights: the functions it may execute, and nothing else.
+    func call<S: QueryStatement>(_ statement: S, deadline: ContinuousClock.Instant) async throws -> [S.Output] {
+        try await pool.withConnection(deadline: deadline) { connection in
+            try await connection.execute(statement, deadline: deadline)
+        }
+    }
+
+    package func close() async {
+        await pool.close()
+    }
+}

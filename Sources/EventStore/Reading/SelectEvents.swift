@@ -1,0 +1,116 @@
+import EventCore
+import Postgres
+
+/// One window of one tenant's events, newest first.
+///
+/// The text depends only on which filters are set, so each combination has a plan of its own that can use the index of
+/// what it filters by; `name` tells them apart.
+struct SelectEvents: Sendable {
+    let tenant: TenantID
+    let filter: EventFilter
+    /// Of `occurred_at`.
+    let window: Range<Timestamp>
+    var after: EventPosition?
+    var id: EventID?
+    let limit: Int
+}
+
+extension SelectEvents: QueryStatement {
+    var query: Query {
+        var builder = QueryBuilder(name: "select_events")
+        builder.add("e.tenant_id = ?", key: "") { $0.append(tenant.rawValue) }
+        builder.add("e.occurred_at >= ?", key: "") { $0.append(window.lowerBound.timestamptz) }
+        builder.add("e.occurred_at < ?", key: "") { $0.append(window.upperBound.timestamptz) }
+        if let after {
+            builder.add("(e.occurred_at, e.id) < (?, ?)", key: "after") {
+                $0.append(after.occurredAt.timestamptz)
+                $0.append(after.id.uuid)
+            }
+        }
+        if let id { builder.add("e.id = ?", key: "id") { $0.append(id.uuid) } }
+        if let type = filter.type { builder.add("e.type = ?", key: "type") { $0.append(type) } }
+        if let actor = filter.actor { builder.add("e.actor = ?", key: "actor") { $0.append(actor) } }
+        if let machine = filter.machine { builder.add("e.machine = ?", key: "machine") { $0.append(machine) } }
+        if let source = filter.source {
+            builder.add(
+                "e.source_id = (SELECT source_id FROM sluice.sources WHERE tenant_id = $1 AND slug = ?)",
+                key: "source"
+            ) { $0.append(source) }
+        }
+        let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
+        return builder.query(
+            """
+            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name, v.version, p.type, p.actor, p.machine, p.fields, p.extra
+            FROM (
+                SELECT * FROM sluice.events e
+                WHERE \(builder.conditions)
+                ORDER BY e.occurred_at DESC, e.id DESC
+                LIMIT \(limitPlace)
+            ) p
+            LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
+            LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
+            ORDER BY p.occurred_at DESC, p.id DESC
+            """
+        )
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> StoredEvent {
+        var schema: (name: String, version: String)?
+        if let name = try row.decodeIfPresent(4, as: String.self) {
+            schema = (name, try row.decode(5))
+        }
+        return StoredEvent(
+            id: EventID(try row.decode(0, as: UUIDBits.self)),
+            occurredAt: try row.timestamp(1),
+            receivedAt: try row.timestamp(2),
+            source: try row.decodeIfPresent(3),
+            schema: schema,
+            type: try row.decodeIfPresent(6),
+            actor: try row.decodeIfPresent(7),
+            machine: try row.decodeIfPresent(8),
+            fields: try row.decode(9, as: JSONB.self).bytes,
+            extra: try row.decode(10, as: JSONB.self).bytes
+        )
+    }
+}
+
+/// Collects conditions and their bindings; every `?` becomes the next `$n`.
+struct QueryBuilder {
+    private var name: String
+    private var parts: [String] = []
+    private var bindings = Bindings()
+    private var count = 0
+
+    init(name: String) {
+        self.name = name
+    }
+
+    var conditions: String { parts.joined(separator: " AND ") }
+
+    /// - Parameter key: tells this condition in the statement's name; empty for those that are always there.
+    mutating func add(_ condition: String, key: String, bind: (inout Bindings) -> Void) {
+        var text = ""
+        for character in condition {
+            if character == "?" {
+                count += 1
+                text += "$\(count)"
+            } else {
+                text.append(character)
+            }
+        }
+        parts.append(text)
+        if !key.isEmpty { name += ".\(key)" }
+        bind(&bindings)
+    }
+
+    /// Binds one value outside the conditions; its place.
+    mutating func bind(_ bind: (inout Bindings) -> Void) -> String {
+        count += 1
+        bind(&bindings)
+        return "$\(count)"
+    }
+
+    func query(_ sql: String) -> Query {
+        Query(name: name, sql: sql, bindings: bindings)
+    }
+}

@@ -1,0 +1,92 @@
+import EventCore
+import Foundation
+import Postgres
+import TestSupport
+
+@testable import EventStore
+
+/// A migrated database with the tenants acme and globex, and the API's view of it.
+struct Fixture {
+    /// Every test's now; the database's own clock is the machine's, so months are counted from it.
+    let now = Timestamp.now()
+    let migrated: MigratedDatabase
+    let database: Database
+    let administration: Administration
+    let acme: TenantRecord
+    let globex: TenantRecord
+
+    static func make() async throws -> Fixture {
+        let migrated = try await MigratedDatabase.make()
+        let administration = Administration(connection: try await migrated.connect(), actor: "test")
+        return Fixture(
+            migrated: migrated,
+            database: Database(try ConnectionConfiguration(url: migrated.apiURL), maximumConnections: 4),
+            administration: administration,
+            acme: try await administration.createTenant(slug: "acme", name: "Acme", retentionDays: 3650),
+            globex: try await administration.createTenant(slug: "globex", name: "Globex", retentionDays: 3650)
+        )
+    }
+
+    var deadline: ContinuousClock.Instant { .now + .seconds(10) }
+    var writer: EventWriter { EventWriter(database) }
+    var reader: EventReader { EventReader(database) }
+
+    /// The tenant's source `default`, freshly loaded.
+    func source(_ tenant: TenantRecord, _ slug: String = "default") async throws -> Source? {
+        try await SourceDirectory(database, timeout: .seconds(5)).sources(of: tenant.id).first { $0.slug == slug }
+    }
+
+    /// An event of a tenant, `seconds` ago.
+    func event(
+        _ tenant: TenantRecord,
+        secondsAgo seconds: Double = 0,
+        name: String = "e",
+        type: String? = nil,
+        actor: String? = nil,
+        machine: String? = nil,
+        slots: [String?] = [],
+        source: Int32 = 1
+    ) -> AcceptedEvent {
+        let occurredAt = Timestamp(microsecondsSince1970: now.microsecondsSince1970 - Int64(seconds * 1_000_000))
+        let fingerprint = Fingerprint(hashing: Array("\(name)/\(tenant.slug)".utf8))
+        return AcceptedEvent(
+            id: EventID(occurredAt: occurredAt, fingerprint: fingerprint),
+            tenant: tenant.id,
+            source: SourceID(rawValue: source),
+            occurredAt: occurredAt,
+            receivedAt: now,
+            versionNumber: 0,
+            type: type,
+            actor: actor,
+            machine: machine,
+            slots: slots,
+            fields: Array(#"{"name":"\#(name)"}"#.utf8),
+            extra: Array("{}".utf8),
+            hasStableTime: true
+        )
+    }
+
+    func page(
+        _ tenant: TenantRecord,
+        _ filter: EventFilter = EventFilter(),
+        after: EventPosition? = nil,
+        limit: Int = 100,
+        retentionDays: Int = 3650
+    ) async throws -> EventPage {
+        try await reader.page(
+            of: tenant.id,
+            retentionDays: retentionDays,
+            filter: filter,
+            after: after,
+            limit: limit,
+            now: now,
+            deadline: deadline
+        )
+    }
+
+    func names(_ page: EventPage) -> [String] {
+        page.events.map { String(decoding: $0.fields, as: UTF8.self).split(separator: "\"").dropFirst(3).first.map(String.init) ?? "" }
+    }
+}
+
+let day: Double = 86_400

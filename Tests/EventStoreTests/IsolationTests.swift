@@ -1,0 +1,151 @@
+import EventCore
+import Postgres
+import TestSupport
+import Testing
+
+@testable import EventStore
+
+/// What the database itself refuses, whatever the code above it does.
+@Suite struct IsolationTests {
+    private func loggedInAsTheAPI(_ fixture: Fixture) async throws -> Connection {
+        try await Connection.connect(try ConnectionConfiguration(url: fixture.migrated.apiURL), deadline: fixture.deadline)
+    }
+
+    @Test func showsAReaderNothingWithoutATenantAndOnlyThatTenantsRowsWithOne() async throws {
+        let fixture = try await Fixture.make()
+        _ = try await fixture.writer.store([fixture.event(fixture.acme), fixture.event(fixture.globex)], deadline: fixture.deadline)
+        let connection = try await loggedInAsTheAPI(fixture)
+        let count = Query("SELECT count(*), min(tenant_id) FROM sluice.events")
+        let without = try await connection.transaction([Role.reader, count], mode: .readOnly, deadline: fixture.deadline)
+        #expect(try without.last?.first?.decode(0, as: Int64.self) == 0)
+        let with = try await connection.transaction(
+            [Role.reader, SetTenant(tenant: fixture.globex.id).query, count],
+            mode: .readOnly,
+            deadline: fixture.deadline
+        )
+        #expect(try with.last?.first?.decode(0, as: Int64.self) == 1)
+        #expect(try with.last?.first?.decode(1, as: Int32.self) == fixture.globex.id.rawValue)
+        // The setting ended with its transaction.
+        let after = try await connection.transaction([Role.reader, count], mode: .readOnly, deadline: fixture.deadline)
+        #expect(try after.last?.first?.decode(0, as: Int64.self) == 0)
+        await connection.close()
+    }
+
+    @Test(arguments: [
+        ("", "SELECT FROM sluice.events"), ("", "SELECT FROM sluice.api_keys"), ("", "SELECT FROM sluice.tenants"),
+        ("", "SELECT sluice.make_partition('events', '2020-01-01')"), ("", "SELECT FROM sluice.settings"),
+        ("", "CREATE TABLE sluice.mine ()"),
+        ("sluice_reader", "SELECT FROM sluice.api_keys"), ("sluice_reader", "SELECT FROM sluice.settings"),
+        ("sluice_reader", "DELETE FROM sluice.events"), ("sluice_reader", "UPDATE sluice.events SET type = 'x'"),
+        ("sluice_reader", "INSERT INTO sluice.tenants (slug, name, retention_days) VALUES ('x', 'x', 1)"),
+        ("sluice_writer", "SELECT actor FROM sluice.events"), ("sluice_writer", "SELECT * FROM sluice.events"),
+        ("sluice_writer", "UPDATE sluice.events SET type = 'x'"), ("sluice_writer", "DELETE FROM sluice.events"),
+        ("sluice_writer", "SELECT FROM sluice.tenants"), ("sluice_writer", "SELECT body FROM sluice.quarantine"),
+    ])
+    func refuses(role: String, sql: String) async throws {
+        let fixture = try await Fixture.make()
+        let connection = try await loggedInAsTheAPI(fixture)
+        let setRole = role.isEmpty ? Query("SELECT 1") : Query("SET LOCAL ROLE \(role)")
+        let error = await #expect(throws: PostgresError.self) {
+            _ = try await connection.transaction([setRole, Query(sql)], mode: .readWrite, deadline: fixture.deadline)
+        }
+        #expect(error?.sqlState == .insufficientPrivilege, "\(role) \(sql)")
+        await connection.close()
+    }
+
+    @Test func refusesEveryRoleAPartitionByItsOwnName() async throws {
+        let fixture = try await Fixture.make()
+        let partitions = try await fixture.migrated.psql("SELECT c.relname FROM pg_class c WHERE relispartition AND relkind = 'r'")
+        let connection = try await loggedInAsTheAPI(fixture)
+        #expect(partitions.split(separator: "\n").count == 8)
+        for partition in partitions.split(separator: "\n") {
+            for role in ["sluice_writer", "sluice_reader"] {
+                let error = await #expect(throws: PostgresError.self) {
+                    _ = try await connection.transaction(
+                        [Query("SET LOCAL ROLE \(role)"), Query("SELECT tenant_id FROM sluice.\(partition)")],
+                        mode: .readWrite,
+                        deadline: fixture.deadline
+                    )
+                }
+                #expect(error?.sqlState == .insufficientPrivilege)
+            }
+        }
+        await connection.close()
+    }
+
+    @Test func refusesALoginThatCouldReadEveryTenant() async throws {
+        let fixture = try await Fixture.make()
+        let superuser = try ConnectionConfiguration(url: fixture.migrated.adminURL)
+        let error = await #expect(throws: StoreError.self) {
+            try await Database.checkLogin(superuser, deadline: fixture.deadline)
+        }
+        #expect(error?.code == .unsafeRole)
+        try await Database.checkLogin(try ConnectionConfiguration(url: fixture.migrated.apiURL), deadline: fixture.deadline)
+    }
+
+    @Test func neverTakesAnUnsafeLoginIntoUse() async throws {
+        let fixture = try await Fixture.make()
+        let database = Database(try ConnectionConfiguration(url: fixture.migrated.adminURL), maximumConnections: 1)
+        await #expect(throws: (any Error).self) {
+            _ = try await Installation(database).readiness(deadline: .now + .seconds(1))
+        }
+        await database.close()
+    }
+}
+
+@Suite struct FreshCacheTests {
+    private actor Loads {
+        private(set) var count = 0
+        func next() -> Int {
+            count += 1
+            return count
+        }
+    }
+
+    private final class ManualClock: Sendable {
+        private let start = ContinuousClock.now
+        private let elapsed = Locked(Duration.zero)
+        var now: ContinuousClock.Instant { start + elapsed.value }
+        func advance(_ duration: Duration) { elapsed.value += duration }
+    }
+
+    @Test func believesAValueForItsLifetimeOnly() async throws {
+        let clock = ManualClock()
+        let loads = Loads()
+        let cache = FreshCache<Int, Int>(lifetime: .seconds(1), capacity: 10, now: { clock.now }) { _ in await loads.next() }
+        #expect(try await cache.value(for: 1) == 1)
+        clock.advance(.milliseconds(999))
+        #expect(try await cache.value(for: 1) == 1)
+        clock.advance(.milliseconds(1))
+        #expect(try await cache.value(for: 1) == 2)
+        #expect(try await cache.value(for: 2) == 3)
+    }
+
+    @Test func remembersNoFailure() async throws {
+        struct Down: Error {}
+        let loads = Loads()
+        let cache = FreshCache<Int, Int>(lifetime: .seconds(1), capacity: 10) { _ in
+            let count = await loads.next()
+            if count == 1 { throw Down() }
+            return count
+        }
+        await #expect(throws: Down.self) { _ = try await cache.value(for: 1) }
+        #expect(try await cache.value(for: 1) == 2)
+    }
+
+    @Test func loadsOnceForManyAtOnce() async throws {
+        let loads = Loads()
+        let (gate, open) = AsyncStream<Void>.makeStream()
+        let cache = FreshCache<Int, Int>(lifetime: .seconds(60), capacity: 10) { _ in
+            for await _ in gate { break }
+            return await loads.next()
+        }
+        let values = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<50 { group.addTask { try await cache.value(for: 1) } }
+            open.finish()
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(values == Array(repeating: 1, count: 50))
+        #expect(await loads.count == 1)
+    }
+}

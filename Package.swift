@@ -18,6 +18,7 @@ let package = Package(
     name: "sluice",
     platforms: [.macOS(.v15)],
     products: [
+        .executable(name: "sluice-api", targets: ["IngestAPI"]),
     ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
@@ -55,6 +56,18 @@ let package = Package(
         ),
         .target(name: "Migrations", dependencies: ["Postgres", crypto], swiftSettings: settings, plugins: ["EmbedText"]),
         .target(name: "LocalCluster", swiftSettings: settings),
+        .executableTarget(
+            name: "IngestAPI",
+            dependencies: [
+                "EventStore", "EventCore", "Access", "Postgres", "Migrations", configuration, logging, serviceLifecycle,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Metrics", package: "swift-metrics"),
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "TestSupport",
             dependencies: ["LocalCluster", "Postgres", "Migrations"],

@@ -1,0 +1,90 @@
+import Configuration
+import Logging
+import Postgres
+
+/// Everything the API is told, by environment variables (README.md lists them).
+struct APIConfiguration: Sendable {
+    struct Invalid: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    var database: ConnectionConfiguration
+    var listen: ListenAddress
+    var logLevel: Logger.Level
+    /// How long a request may wait for each thing it waits for.
+    var requestDeadline: Duration
+    /// Bytes.
+    var maximumRecordSize: Int
+    var databaseConnections: Int
+
+    /// - Throws: `Invalid` or `PostgresError`; neither repeats a URL, which may hold a password.
+    init(_ config: ConfigReader) throws {
+        guard let url = config.string(forKey: "database.url", isSecret: true), !url.isEmpty else {
+            throw Invalid(description: "DATABASE_URL is not set; it is the API's own login, like postgresql://sluice_api@db.example/sluice")
+        }
+        let prepare = config.string(forKey: "db.prepare", default: "auto")
+        guard let statementNames = Self.statementNames[prepare] else {
+            throw Invalid(description: "DB_PREPARE is auto, on or off")
+        }
+        database = try ConnectionConfiguration(url: url, applicationName: "sluice-api", statementNames: statementNames)
+
+        let listenText = config.string(forKey: "listen", default: "127.0.0.1:8080")
+        guard let listen = ListenAddress(listenText) else {
+            throw Invalid(description: "LISTEN is host:port, like 127.0.0.1:8080 or [::1]:8080")
+        }
+        self.listen = listen
+
+        let level = config.string(forKey: "log.level", default: "info").lowercased()
+        guard let logLevel = Logger.Level(rawValue: level) else {
+            throw Invalid(description: "LOG_LEVEL is one of trace, debug, info, notice, warning, error, critical")
+        }
+        self.logLevel = logLevel
+
+        let deadline = config.string(forKey: "request.deadline", default: "10s")
+        guard let requestDeadline = Duration(seconds: deadline), requestDeadline > .zero else {
+            throw Invalid(description: "REQUEST_DEADLINE is a time like 10s, 500ms or 10 (seconds)")
+        }
+        self.requestDeadline = requestDeadline
+
+        maximumRecordSize = config.int(forKey: "max.record.bytes", default: 1 << 20)
+        databaseConnections = config.int(forKey: "db.connections", default: 8)
+        guard maximumRecordSize > 0, (1...1000).contains(databaseConnections) else {
+            throw Invalid(description: "MAX_RECORD_BYTES is a number above 0, DB_CONNECTIONS one from 1 to 1000")
+        }
+    }
+
+    private static let statementNames: [String: StatementNames] = ["auto": .auto, "on": .named, "off": .unnamed]
+}
+
+/// Where the server listens.
+struct ListenAddress: Sendable, Equatable {
+    let host: String
+    let port: Int
+
+    /// `host:port`, an IPv6 address in brackets. Port 0 takes any free one.
+    init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.isEmpty else { return nil }
+        self.host = String(host)
+        self.port = Int(port)
+    }
+}
+
+extension Duration {
+    /// `10s`, `500ms`, `2m` or a bare number of seconds.
+    init?(seconds text: String) {
+        let units: [(suffix: String, milliseconds: Int)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("", 1000)]
+        for unit in units where text.hasSuffix(unit.suffix) {
+            guard let count = Int(text.dropLast(unit.suffix.count)), (0...86_400_000).contains(count) else { return nil }
+            self = .milliseconds(count * unit.milliseconds)
+            return
+        }
+        return nil
+    }
+}

@@ -1,0 +1,74 @@
+import Access
+import EventCore
+import Foundation
+import HTTPTypes
+import Hummingbird
+
+/// Lets a request through to its route once its credential is known to reach that far.
+struct Gate: Sendable {
+    let authenticator: Authenticator
+
+    func respond(to request: Request, context: APIContext, route: Route) async throws -> Response {
+        switch route.opening {
+        case .open(let handler):
+            return try await handler(request, context)
+        case .scope(let scope, let handler):
+            let grant = try await grant(Credential.inHeaders(of: request), for: scope)
+            return try await handler(request, context, grant)
+        case .pathScope(let scope, let handler):
+            do {
+                let grant = try await grant(context.parameters.get("key"), for: scope)
+                return try await handler(request, context, grant)
+            } catch let problem as Problem where problem.status == .serviceUnavailable {
+                // Who looked the key up in vain stands before the same door as an event that cannot be stored.
+                return await SenderProfile.privilegesWebhook.answer(cannotStore: problem, context: context)
+            }
+        }
+    }
+
+    private func grant(_ credential: String?, for scope: Scope) async throws -> Grant {
+        do throws(AccessError) {
+            return try await authenticator.authenticate(credential, for: scope, now: .now())
+        } catch {
+            switch error {
+            case .unauthenticated:
+                throw Problem.unauthenticated
+            case .missingScope(let scope):
+                throw Problem(.forbidden, "missing_scope", "This credential lacks the scope \(scope.rawValue).")
+            case .suspended where scope == .ingest || scope == .hook:
+                throw Problem.unavailable(retryAfter: 60)
+            case .suspended:
+                throw Problem(.forbidden, "suspended", "This tenant is suspended.")
+            case .unavailable:
+                throw Problem.unavailable()
+            }
+        }
+    }
+}
+
+/// Where a credential stands in a request.
+enum Credential {
+    /// `Authorization: Bearer`, `Basic` (the password is the key), or `X-API-Key`.
+    static func inHeaders(of request: Request) -> String? {
+        if let authorization = request.headers[.authorization] {
+            let parts = authorization.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+            guard parts.count == 2 else { return nil }
+            switch parts[0].lowercased() {
+            case "bearer": return String(parts[1])
+            case "basic": return basicPassword(parts[1])
+            default: return nil
+            }
+        }
+        return apiKeyHeader.flatMap { request.headers[$0] }
+    }
+
+    private static let apiKeyHeader = HTTPField.Name("X-API-Key")
+
+    private static func basicPassword(_ encoded: Substring) -> String? {
+        guard
+            encoded.utf8.count <= 1024, let data = Data(base64Encoded: String(encoded)),
+            let colon = data.firstIndex(of: UInt8(ascii: ":"))
+        else { return nil }
+        return String(decoding: data[(colon + 1)...], as: UTF8.self)
+    }
+}

@@ -1,0 +1,52 @@
+import EventStore
+import Hummingbird
+import Migrations
+
+/// `/livez`: alive, whatever else is not. `/readyz`: fit for traffic.
+struct HealthRoutes: Sendable {
+    let probe: HealthProbe
+
+    func livez(_ request: Request, context: APIContext) async throws -> Response {
+        var json = JSONWriter()
+        json.object { $0.member("status", "ok") }
+        return .json(json)
+    }
+
+    func readyz(_ request: Request, context: APIContext) async throws -> Response {
+        if let trouble = try await probe.trouble() {
+            throw Problem(.serviceUnavailable, "not_ready", trouble, headers: [.retryAfter: "1"])
+        }
+        var json = JSONWriter()
+        json.object { $0.member("status", "ready") }
+        return .json(json)
+    }
+}
+
+/// Asks the database at most once a second, however many ask for its health, on a connection of its own: a busy pool is
+/// no sickness.
+final class HealthProbe: Sendable {
+    private let cache: FreshCache<Int, String?>
+
+    init(_ installation: Installation, newestMigration: Int32 = Migration.all.last?.number ?? 0) {
+        cache = FreshCache(lifetime: .seconds(1), capacity: 1) { _ in
+            do {
+                let readiness = try await installation.readiness(deadline: .now + .milliseconds(900))
+                return Self.trouble(readiness, newestMigration: newestMigration)
+            } catch {
+                return "The database does not answer."
+            }
+        }
+    }
+
+    /// Nil when all is well, else what is wrong, in words that tell nothing about the inside.
+    func trouble() async throws -> String? {
+        try await cache.value(for: 0)
+    }
+
+    static func trouble(_ readiness: Readiness, newestMigration: Int32) -> String? {
+        if (readiness.migration ?? 0) < newestMigration { return "The database is older than this server: run sluice migrate." }
+        if !readiness.monthsReady { return "A month's partition is missing: run sluice migrate." }
+        if readiness.isReadOnly { return "The database takes no writes." }
+        return nil
+    }
+}

@@ -1,0 +1,69 @@
+import EventCore
+import HTTPTypes
+import Hummingbird
+
+/// An error as a client sees it: `application/problem+json` (RFC 9457). Short, and nothing of the payload in it.
+struct Problem: Error, Sendable {
+    let status: HTTPResponse.Status
+    /// Stable: what a program may switch on.
+    let code: String
+    let detail: String
+    /// JSON Pointer (RFC 6901) to what is wrong in the body.
+    var pointer: String?
+    var headers: HTTPFields = [:]
+
+    init(_ status: HTTPResponse.Status, _ code: String, _ detail: String, pointer: String? = nil, headers: HTTPFields = [:]) {
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.pointer = pointer
+        self.headers = headers
+    }
+
+    /// One body for every cause, so that nothing is learnt from it.
+    static let unauthenticated = Problem(
+        .unauthorized,
+        "unauthenticated",
+        "A valid credential is needed.",
+        headers: [.wwwAuthenticate: "Bearer"]
+    )
+
+    static let notFound = Problem(.notFound, "not_found", "There is nothing at this address.")
+
+    static func unavailable(retryAfter: Int = 5) -> Problem {
+        Problem(
+            .serviceUnavailable,
+            "unavailable",
+            "This cannot be done now; keep what you sent and try again.",
+            headers: [.retryAfter: String(retryAfter)]
+        )
+    }
+
+    func response(requestID: String) -> Response {
+        var json = JSONWriter()
+        json.object { json in
+            json.member("type", "about:blank")
+            json.member("title", status.reasonPhrase)
+            json.member("status", Int(status.code))
+            json.member("code", code)
+            json.member("detail", detail)
+            if let pointer { json.member("pointer", pointer) }
+            json.member("request_id", requestID)
+        }
+        var headers = headers
+        headers[.contentType] = "application/problem+json"
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: json.buffer))
+    }
+}
+
+extension Problem {
+    /// A record that is not acceptable: 400 when it is not JSON at all, 422 otherwise.
+    init(_ rejection: Rejection) {
+        self.init(
+            rejection.isMalformed ? .badRequest : .unprocessableContent,
+            rejection.code.rawValue,
+            rejection.detail,
+            pointer: rejection.pointer
+        )
+    }
+}

@@ -1,0 +1,51 @@
+import EventStore
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import Postgres
+
+/// Where errors become HTTP, once for all routes; every answer carries the request's id.
+struct ProblemMiddleware: RouterMiddleware {
+    static let requestIDHeader = HTTPField.Name("X-Request-Id")
+
+    func handle(
+        _ request: Request,
+        context: APIContext,
+        next: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        let requestID = context.id
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch {
+            response = problem(for: error, context: context).response(requestID: requestID)
+        }
+        if let name = Self.requestIDHeader { response.headers[name] = requestID }
+        return response
+    }
+
+    private func problem(for error: any Error, context: APIContext) -> Problem {
+        switch error {
+        case let problem as Problem:
+            return problem
+        case is NIOTooManyBytesError:
+            return Problem(.contentTooLarge, "too_large", "The body is larger than this server takes.")
+        case let error as PostgresError:
+            context.logger.error("A statement failed", metadata: ["error": "\(error)"])
+            return .unavailable()
+        case let error as StoreError where error.code == .unsafeRole || error.code == .notReady:
+            context.logger.error("The database is not fit for use", metadata: ["error": "\(error)"])
+            return .unavailable()
+        case let error as any HTTPResponseError where error.status == .notFound:
+            return .notFound
+        case let error as any HTTPResponseError:
+            return Problem(error.status, "http_error", error.status.reasonPhrase)
+        case is CancellationError:
+            return .unavailable()
+        default:
+            context.logger.error("A request failed", metadata: ["error.type": "\(type(of: error))"])
+            return Problem(.internalServerError, "internal_error", "Something went wrong on this side; nothing was acknowledged.")
+        }
+    }
+}

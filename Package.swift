@@ -18,6 +18,7 @@ let package = Package(
     name: "sluice",
     platforms: [.macOS(.v15)],
     products: [
+        .executable(name: "sluice", targets: ["AdminCLI"]),
         .executable(name: "sluice-api", targets: ["IngestAPI"]),
     ],
     dependencies: [
@@ -68,6 +69,15 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "AdminCLI",
+            dependencies: [
+                "EventStore", "EventCore", "Access", "Postgres", "Migrations", "LocalCluster", configuration,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "TestSupport",
             dependencies: ["LocalCluster", "Postgres", "Migrations"],
@@ -80,7 +90,7 @@ let package = Package(
         .testTarget(name: "AccessTests", dependencies: ["Access", "EventCore"], swiftSettings: settings),
         .testTarget(
             name: "MigrationsTests",
-            dependencies: ["Migrations", "Postgres", "LocalCluster", "TestSupport"],
+            dependencies: ["Migrations", "Postgres", "LocalCluster", "TestSupport", "AdminCLI"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -1,0 +1,69 @@
+import ArgumentParser
+import EventCore
+import EventStore
+
+struct SourceCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "source",
+        abstract: "The named streams of a tenant: a sender profile and a schema.",
+        subcommands: [SourceCreate.self, SourceList.self]
+    )
+}
+
+extension SenderProfile: ExpressibleByArgument {}
+
+struct SourceCreate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "create", abstract: "Make a source.")
+
+    @Argument(help: "The tenant's slug.")
+    var tenant: String
+
+    @Argument(help: "The source's slug, like mac-fleet.")
+    var slug: String
+
+    @Option(help: "How its sender behaves: privileges-webhook, fluent-bit or generic.")
+    var profile: SenderProfile = .generic
+
+    @Option(help: "The schema its records are read with; without one, whole records are kept.")
+    var schema: String?
+
+    @OptionGroup var options: OutputOptions
+
+    func run() async throws {
+        let source = try await AdminSettings().administer { administration in
+            try await administration.createSource(tenant: tenant, slug: slug, profile: profile, schemaName: schema)
+        }
+        try options.print(SourceRow(source))
+    }
+}
+
+struct SourceList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "Show a tenant's sources.")
+
+    @Argument(help: "The tenant's slug.")
+    var tenant: String
+
+    @OptionGroup var options: OutputOptions
+
+    func run() async throws {
+        let sources = try await AdminSettings().administer { try await $0.sources(tenant: tenant) }
+        try options.print(sources.map(SourceRow.init))
+    }
+}
+
+private struct SourceRow: Listing {
+    let slug: String
+    let profile: String
+    let schema: String?
+    let createdAt: String
+
+    init(_ source: SourceRecord) {
+        slug = source.slug
+        profile = source.profile.rawValue
+        schema = source.schemaName
+        createdAt = source.createdAt.rfc3339()
+    }
+
+    static let columns = ["source", "profile", "schema", "created at"]
+    var cells: [String] { [slug, profile, schema ?? "-", createdAt] }
+}

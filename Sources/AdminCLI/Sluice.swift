@@ -1,0 +1,30 @@
+import ArgumentParser
+
+/// The operator's tool.
+struct Sluice: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sluice",
+        abstract: "Runs and administers Sluice, the event-ingest service.",
+        discussion: """
+            Commands reach the database that DATABASE_ADMIN_URL (or DATABASE_URL) names; beside a running `sluice up` they need \
+            neither. URLs and secrets come by environment or file only, never as arguments.
+            """,
+        subcommands: [Up.self, Migrate.self, TenantCommand.self, SourceCommand.self, KeyCommand.self, SchemaCommand.self]
+    )
+}
+
+@main
+enum Main {
+    static func main() async {
+        do {
+            var command = try Sluice.parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Failure.exit(error)
+        }
+    }
+}

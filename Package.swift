@@ -78,6 +78,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+
         .target(
             name: "TestSupport",
             dependencies: ["LocalCluster", "Postgres", "Migrations"],
@@ -98,6 +99,18 @@ let package = Package(
             dependencies: ["EventStore", "EventCore", "Access", "Postgres", "TestSupport"],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "IngestAPI", "AdminCLI", "EventStore", "EventCore", "Access", "LocalCluster", "TestSupport", "Postgres",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Tests/EndToEnd",
+            swiftSettings: settings
+        ),
+
         .executableTarget(name: "embed-text", swiftSettings: settings),
         .plugin(name: "EmbedText", capability: .buildTool(), dependencies: ["embed-text"]),
     ]

@@ -1,0 +1,167 @@
+import AsyncHTTPClient
+import Foundation
+import LocalCluster
+import NIOCore
+import NIOHTTP1
+import TestSupport
+
+/// The real `sluice-api` in a process of its own, on a free port.
+final class RunningServer: Sendable {
+    let port: Int
+    let process: ChildProcess
+    let logFile: String
+
+    /// - Parameter environment: added to the server's own.
+    static func start(databaseURL: String, environment: [String: String] = [:]) async throws -> RunningServer {
+        let port = try freePort()
+        let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path()
+        var variables = ["DATABASE_URL": databaseURL, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin", "REQUEST_DEADLINE": "3s"]
+        variables.merge(environment) { $1 }
+        let command = ChildCommand(
+            try BuiltProgram.path("sluice-api"),
+            environment: variables,
+            output: .appended(to: logFile),
+            signalOnParentDeath: .terminate
+        )
+        let server = RunningServer(port: port, process: try await ProcessSpawner.shared.spawn(command), logFile: logFile)
+        let isUp = try await eventually(within: .seconds(20)) {
+            if server.process.status != nil { throw Stopped(log: server.log) }
+            return (try? await server.get("/livez").status) == 200
+        }
+        guard isUp else { throw Stopped(log: server.log) }
+        return server
+    }
+
+    struct Stopped: Error {
+        let log: String
+    }
+
+    private init(port: Int, process: ChildProcess, logFile: String) {
+        self.port = port
+        self.process = process
+        self.logFile = logFile
+    }
+
+    var log: String { (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? "" }
+
+    func stop() async {
+        await process.terminate(grace: .seconds(10))
+        try? FileManager.default.removeItem(atPath: logFile)
+    }
+
+    struct Reply: Sendable {
+        let status: Int
+        let headers: [String: String]
+        let body: String
+
+        var json: JSONValue { JSONValue(body) }
+    }
+
+    func get(_ path: String, key: String? = nil, headers: [String: String] = [:]) async throws -> Reply {
+        try await send("GET", path, key: key, headers: headers)
+    }
+
+    func post(_ path: String, _ body: String, key: String? = nil, headers: [String: String] = [:]) async throws -> Reply {
+        try await send("POST", path, body: body, key: key, headers: headers)
+    }
+
+    func send(
+        _ method: String,
+        _ path: String,
+        body: String? = nil,
+        key: String? = nil,
+        headers: [String: String] = [:]
+    ) async throws -> Reply {
+        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+        request.method = .RAW(value: method)
+        for (name, value) in headers { request.headers.add(name: name, value: value) }
+        if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
+        // One request a connection, so that a closed one is never a stale one of the client's.
+        request.headers.add(name: "Connection", value: "close")
+        if let body { request.body = .bytes(ByteBuffer(string: body)) }
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let bytes = try await response.body.collect(upTo: 1 << 24)
+        let names = response.headers.map { ($0.name.lowercased(), $0.value) }
+        return Reply(
+            status: Int(response.status.code),
+            headers: Dictionary(names, uniquingKeysWith: { first, _ in first }),
+            body: String(buffer: bytes)
+        )
+    }
+
+    /// Sends bytes as they are and returns every byte that comes back until the server closes the connection.
+    func exchange(_ text: String) throws -> [UInt8] {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = Self.loopback(port: port)
+        var timeout = timeval(tv_sec: 30, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        let connected = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard connected == 0 else { throw Stopped(log: "no connection: \(errno)") }
+        let bytes = Array(text.utf8)
+        guard Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw Stopped(log: "not sent: \(errno)")
+        }
+        var received: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            if count > 0 { received += buffer.prefix(count) } else { break }
+        }
+        guard errno != EAGAIN else { throw Stopped(log: "the connection was not closed") }
+        return received
+    }
+
+    private static func loopback(port: Int) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(port)).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return address
+    }
+
+    /// A port that nobody has now.
+    static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = loopback(port: 0)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard bound else { throw Stopped(log: "no free port: \(errno)") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
+
+/// Enough of JSON for expectations.
+struct JSONValue: @unchecked Sendable {  // what JSONSerialization returned is never changed
+    private let value: Any?
+
+    init(_ text: String) {
+        value = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed)
+    }
+
+    private init(value: Any?) {
+        self.value = value
+    }
+
+    subscript(name: String) -> JSONValue { JSONValue(value: (value as? [String: Any])?[name]) }
+    subscript(index: Int) -> JSONValue {
+        let array = value as? [Any] ?? []
+        return JSONValue(value: array.indices.contains(index) ? array[index] : nil)
+    }
+
+    var string: String? { value as? String }
+    var int: Int? { value as? Int }
+    var bool: Bool? { value as? Bool }
+    var count: Int { (value as? [Any])?.count ?? (value as? [String: Any])?.count ?? 0 }
+    var keys: Set<String> { Set((value as? [String: Any])?.keys.map { $0 } ?? []) }
+    var isNull: Bool { value is NSNull }
+}

@@ -1,0 +1,61 @@
+import Access
+import EventCore
+import EventStore
+import Foundation
+import TestSupport
+
+/// A migrated database with the tenant acme, whose default source reads the SAP webhook, and a server before it.
+struct Scene {
+    let migrated: MigratedDatabase
+    let server: RunningServer
+    let administration: Administration
+    let hook: String
+    let ingest: String
+    let query: String
+    let admin: String
+
+    static func make(in cluster: TestCluster? = nil, environment: [String: String] = [:]) async throws -> Scene {
+        let migrated: MigratedDatabase
+        if let cluster { migrated = try await .make(in: cluster) } else { migrated = try await .make() }
+        let administration = Administration(connection: try await migrated.connect(), actor: "test")
+        _ = try await administration.createTenant(slug: "acme", name: "Acme", retentionDays: 3650)
+        _ = try await administration.applySchema(
+            tenant: "acme",
+            document: SchemaDocument(yaml: SchemaTemplate.privilegesWebhook.yaml)
+        )
+        return Scene(
+            migrated: migrated,
+            server: try await RunningServer.start(databaseURL: migrated.apiURL, environment: environment),
+            administration: administration,
+            hook: try await administration.createKey(tenant: "acme", kind: .hook).text,
+            ingest: try await administration.createKey(tenant: "acme", kind: .ingest).text,
+            query: try await administration.createKey(tenant: "acme", kind: .query).text,
+            admin: try await administration.createKey(tenant: "acme", kind: .admin).text
+        )
+    }
+
+    var hookPath: String { "/hooks/\(hook)" }
+}
+
+/// What the SAP client posts, at a time of the test's own.
+enum Webhook {
+    /// A moment ago, to the second: stable within a test run.
+    static let moment = Timestamp(microsecondsSince1970: Timestamp.now().microsecondsSince1970 / 1_000_000 * 1_000_000 - 3_600_000_000)
+
+    static func body(
+        event: String = "granted",
+        user: String = "john.doe",
+        secondsLater seconds: Int64 = 0,
+        delayed: Bool = false,
+        serial: String? = "C02X8XXXA1B2",
+        reason: String = #"Install Xcode \/ CLT"#
+    ) -> String {
+        let time = Timestamp(microsecondsSince1970: moment.microsecondsSince1970 + seconds * 1_000_000)
+        let customData = serial.map { #""custom_data":{"serial":"\#($0)","building":"Walldorf\/03"},"# } ?? ""
+        return """
+            {"admin":\(event == "granted"),\(customData)"delayed":\(delayed),"event":"corp.sap.privileges.\(event)",\
+            "expires":"\(event == "granted" ? time.rfc3339() : "")","machine":"16DF8241-7E86-5A4F-8C0F-C49FAA3E7B15",\
+            "reason":"\(reason)","timestamp":"\(time.rfc3339())","user":"\(user)"}
+            """
+    }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import LocalCluster
+import TestSupport
+import Testing
+
+/// `sluice up` as a newcomer runs it.
+@Suite(.serialized) struct SluiceUpTests {
+    /// One run of the program in a home.
+    private struct Run {
+        let process: ChildProcess
+        let port: Int
+        let log: String
+        let home: String
+
+        var output: String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
+        var demo: JSONValue { JSONValue((try? String(contentsOfFile: "\(home)/demo.json", encoding: .utf8)) ?? "") }
+    }
+
+    private static func environment(home: String, port: Int) -> [String: String] {
+        ["SLUICE_HOME": home, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/tmp"]
+    }
+
+    private func start(home: String, port: Int? = nil) async throws -> Run {
+        let port = try port ?? RunningServer.freePort()
+        let log = "\(home).\(UInt32.random(in: 0 ..< .max)).log"
+        let process = try await ProcessSpawner.shared.spawn(
+            ChildCommand(
+                try BuiltProgram.path("sluice"),
+                ["up"],
+                environment: Self.environment(home: home, port: port),
+                output: .appended(to: log),
+                signalOnParentDeath: .terminate
+            )
+        )
+        return Run(process: process, port: port, log: log, home: home)
+    }
+
+    private func untilReady(_ run: Run) async throws {
+        let isReady = try await eventually(within: .seconds(60)) {
+            guard run.process.status == nil else { return true }
+            return run.output.contains("Sluice is up")
+        }
+        try #require(isReady && run.process.status == nil, "\(run.output)")
+    }
+
+    private func sluice(_ arguments: [String], home: String, port: Int) async throws -> (status: ChildExit, output: String) {
+        try await ProcessSpawner.shared.run(
+            ChildCommand(try BuiltProgram.path("sluice"), arguments, environment: Self.environment(home: home, port: port))
+        )
+    }
+
+    private func makeHome() throws -> String {
+        let home = "/tmp/sluice-up-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
+        try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
+        return home
+    }
+
+    /// Processes that run for this home, by where they work or what they were told.
+    private func processes(of home: String) -> [pid_t] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap(pid_t.init).filter { pid in
+            ["cmdline", "environ"].contains { file in
+                (FileManager.default.contents(atPath: "/proc/\(pid)/\(file)") ?? Data()).range(of: Data(home.utf8)) != nil
+            }
+        }
+    }
+
+    private func post(_ body: String, to run: Run) async throws -> JSONValue {
+        let curl = ["-sS", "--max-time", "20", "-d", body, run.demo["hook_url"].string ?? ""]
+        let result = try await ProcessSpawner.shared.run(ChildCommand("/usr/bin/curl", curl, environment: [:]))
+        return JSONValue(result.output)
+    }
+
+    @Test func losesNothingWhenEverythingIsKilledAndLeavesNothingWhenStopped() async throws {
+        let home = try makeHome()
+        let first = try await start(home: home)
+        try await untilReady(first)
+        let mode = try FileManager.default.attributesOfItem(atPath: "\(home)/demo.json")[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        #expect(first.output.contains(first.demo["hook_url"].string ?? "?") && first.output.contains("curl"))
+        #expect(try await post(Webhook.body(), to: first)["accepted"].int == 1)
+
+        let other = try await sluice(["up"], home: home, port: first.port)
+        #expect(other.status == .exited(1) && other.output.contains("runs already"), "\(other.output)")
+        let taken = try makeHome()
+        let elsewhere = try await sluice(["up"], home: taken, port: first.port)
+        #expect(elsewhere.status == .exited(1) && elsewhere.output.contains("is taken"), "\(elsewhere.output)")
+
+        let tenants = try await sluice(["tenant", "list", "--output", "json"], home: home, port: first.port)
+        #expect(JSONValue(tenants.output)[0]["slug"].string == "demo", "\(tenants.output)")
+
+        let killed = processes(of: home)
+        #expect(killed.count >= 3, "sluice, sluice-api, postgres and its own")
+        for pid in killed { try? TestCluster.signal(pid, SIGKILL) }
+        #expect(try await eventually { self.processes(of: home).isEmpty })
+
+        let second = try await start(home: home, port: first.port)
+        try await untilReady(second)
+        #expect(try await post(Webhook.body(), to: second)["duplicates"].int == 1, "the same key, the same event")
+
+        // Killed alone, it takes the others with it.
+        second.process.signal(SIGKILL)
+        #expect(try await eventually(within: .seconds(20)) { self.processes(of: home).isEmpty })
+
+        let third = try await start(home: home, port: first.port)
+        try await untilReady(third)
+        #expect(try await post(Webhook.body(), to: third)["duplicates"].int == 1)
+        let began = ContinuousClock.now
+        third.process.signal(SIGTERM)
+        #expect(await third.process.waitForExit(within: .seconds(20)) == .exited(0))
+        #expect(ContinuousClock.now - began < .seconds(20))
+        #expect(processes(of: home).isEmpty, "nothing is left running")
+        for path in [home, taken, first.log, second.log, third.log] { try? FileManager.default.removeItem(atPath: path) }
+    }
+
+    @Test func startsTheAPIAndPostgreSQLAgainWhenTheyAreKilled() async throws {
+        let home = try makeHome()
+        let run = try await start(home: home)
+        try await untilReady(run)
+        #expect(try await post(Webhook.body(), to: run)["accepted"].int == 1)
+        for name in ["sluice-api", "postgres"] {
+            let victims = processes(of: home).filter { pid in
+                (try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8))?.hasPrefix(name) == true
+            }
+            let victim = try #require(victims.min(), "\(name) runs")
+            try TestCluster.signal(victim, SIGKILL)
+            let isBack = try await eventually(within: .seconds(30)) {
+                run.output.contains("ended (signalled") || run.output.contains("is started again")
+                    ? try await self.post(Webhook.body(), to: run)["duplicates"].int == 1 : false
+            }
+            #expect(isBack, "\(name): \(run.output)")
+        }
+        await run.process.terminate(grace: .seconds(20))
+        for path in [home, run.log] { try? FileManager.default.removeItem(atPath: path) }
+    }
+}

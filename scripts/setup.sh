@@ -41,6 +41,7 @@ missing() {
     command -v pkg-config > /dev/null 2>&1 || echo pkg-config
     has_library libpq || echo libpq-dev
     has_library libssl || echo libssl-dev
+    has_library zlib || echo zlib1g-dev
     has_postgres || echo postgresql
     command -v curl > /dev/null 2>&1 || echo curl
     command -v setpriv > /dev/null 2>&1 || echo util-linux

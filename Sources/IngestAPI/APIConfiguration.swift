@@ -16,6 +16,8 @@ struct APIConfiguration: Sendable {
     /// Bytes.
     var maximumRecordSize: Int
     var databaseConnections: Int
+    /// Open connections of clients; more wait to be accepted.
+    var maximumConnections: Int
 
     /// - Throws: `Invalid` or `PostgresError`; neither repeats a URL, which may hold a password.
     init(_ config: ConfigReader) throws {
@@ -48,6 +50,8 @@ struct APIConfiguration: Sendable {
 
         maximumRecordSize = config.int(forKey: "max.record.bytes", default: 1 << 20)
         databaseConnections = config.int(forKey: "db.connections", default: 8)
+        maximumConnections = config.int(forKey: "max.connections", default: 10_000)
+        guard maximumConnections > 0 else { throw Invalid(description: "MAX_CONNECTIONS is a number above 0") }
         guard maximumRecordSize > 0, (1...1000).contains(databaseConnections) else {
             throw Invalid(description: "MAX_RECORD_BYTES is a number above 0, DB_CONNECTIONS one from 1 to 1000")
         }

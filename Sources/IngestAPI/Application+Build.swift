@@ -1,6 +1,7 @@
 import Access
 import EventStore
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -8,8 +9,7 @@ import ServiceLifecycle
 /// Builds the whole server: the one place where its parts are put together, for `main` and for tests.
 func buildApplication(
     _ configuration: APIConfiguration,
-    logger: Logger,
-    onServerRunning: @escaping @Sendable (any Channel) async -> Void = { _ in }
+    logger: Logger
 ) -> some ApplicationProtocol {
     let database = Database(configuration.database, maximumConnections: configuration.databaseConnections)
     let probeDatabase = Database(configuration.database, maximumConnections: 1)
@@ -34,15 +34,27 @@ func buildApplication(
 
     return Application(
         router: router,
+        server: .http1(configuration: guards(deadline: deadline)),
         configuration: ApplicationConfiguration(
             address: .hostname(configuration.listen.host, port: configuration.listen.port),
-            serverName: "sluice"
+            serverName: "sluice",
+            availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections)
         ),
         services: [DatabaseService(databases: [database, probeDatabase]), MonthKeeper(installation: installation, logger: logger)],
-        onServerRunning: { channel in
-            logger.notice("Listening", metadata: ["address": "\(channel.localAddress.map(String.init(describing:)) ?? "?")"])
-            await onServerRunning(channel)
-        },
         logger: logger
+    )
+}
+
+/// What a connection may cost: 16 KiB a header field, 64 KiB and 128 fields in all, a minute of silence, a body that keeps coming.
+private func guards(deadline: Duration) -> HTTP1Channel.Configuration {
+    let deadline = TimeAmount(deadline)
+    return HTTP1Channel.Configuration(
+        additionalChannelHandlers: [RequestGuard(deadline: deadline)],
+        idleTimeout: .seconds(60),
+        httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
+            maxHeaderFieldSize: 16 << 10,
+            maxHeaderListSize: 64 << 10,
+            maxHeaderFieldCount: 128
+        )
     )
 }

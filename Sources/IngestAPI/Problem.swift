@@ -1,6 +1,7 @@
 import EventCore
 import HTTPTypes
 import Hummingbird
+import NIOCore
 
 /// An error as a client sees it: `application/problem+json` (RFC 9457). Short, and nothing of the payload in it.
 struct Problem: Error, Sendable {
@@ -40,6 +41,12 @@ struct Problem: Error, Sendable {
     }
 
     func response(requestID: String) -> Response {
+        var headers = headers
+        headers[.contentType] = "application/problem+json"
+        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: json(requestID: requestID)))
+    }
+
+    func json(requestID: String?) -> ByteBuffer {
         var json = JSONWriter()
         json.object { json in
             json.member("type", "about:blank")
@@ -48,11 +55,9 @@ struct Problem: Error, Sendable {
             json.member("code", code)
             json.member("detail", detail)
             if let pointer { json.member("pointer", pointer) }
-            json.member("request_id", requestID)
+            if let requestID { json.member("request_id", requestID) }
         }
-        var headers = headers
-        headers[.contentType] = "application/problem+json"
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: json.buffer))
+        return json.buffer
     }
 }
 

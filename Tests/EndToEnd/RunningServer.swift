@@ -91,8 +91,14 @@ final class RunningServer: Sendable {
 
     /// Sends bytes as they are and returns every byte that comes back until the server closes the connection.
     func exchange(_ text: String) throws -> [UInt8] {
+        let descriptor = try open()
+        try Self.write(text, to: descriptor)
+        return try Self.readToEnd(descriptor)
+    }
+
+    /// A connection of its own; reads on it end after 30 seconds.
+    func open() throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
         var address = Self.loopback(port: port)
         var timeout = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
@@ -102,18 +108,27 @@ final class RunningServer: Sendable {
             }
         }
         guard connected == 0 else { throw Stopped(log: "no connection: \(errno)") }
+        return descriptor
+    }
+
+    static func write(_ text: String, to descriptor: Int32) throws {
         let bytes = Array(text.utf8)
         guard Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
             throw Stopped(log: "not sent: \(errno)")
         }
+    }
+
+    /// Every byte until the server closes the connection, which is closed here too then.
+    static func readToEnd(_ descriptor: Int32) throws -> [UInt8] {
+        defer { close(descriptor) }
         var received: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            if count > 0 { received += buffer.prefix(count) } else { break }
+            if count == 0 || (count < 0 && errno == ECONNRESET) { return received }
+            guard count > 0 else { throw Stopped(log: "the connection was not closed: \(errno)") }
+            received += buffer.prefix(count)
         }
-        guard errno != EAGAIN else { throw Stopped(log: "the connection was not closed") }
-        return received
     }
 
     private static func loopback(port: Int) -> sockaddr_in {

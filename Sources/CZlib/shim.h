@@ -1,0 +1,5 @@
+#pragma once
+#include <zlib.h>
+
+// zlib's own names are macros over sizeof, which Swift cannot see.
+static inline int sluice_inflate_init_gzip(z_stream *stream) { return inflateInit2(stream, 15 + 16); }

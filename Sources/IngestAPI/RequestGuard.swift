@@ -1,0 +1,99 @@
+import HTTPTypes
+import NIOCore
+import NIOHTTPTypes
+
+/// Answers 408 and closes the connection when a request's body comes too slowly.
+///
+/// Only the time spent waiting for the sender counts. While the server itself is busy with what it has, it asks for no
+/// more (back-pressure), and that is nobody's fault. Connections without a request are ended by Hummingbird's idle timeout.
+final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    /// What a body that takes longer than the deadline must keep up.
+    static let minimumBytesPerSecond = 64 * 1024
+
+    private let deadline: TimeAmount
+    private var isReadingBody = false
+    private var hasAnswered = false
+    private var timer: Scheduled<Void>?
+    private var bodyBytes = 0
+    /// Time spent waiting for this body, and since when it is waited for now.
+    private var waited = TimeAmount.zero
+    private var waitingSince: NIODeadline?
+
+    init(deadline: TimeAmount) {
+        self.deadline = deadline
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        context.fireChannelInactive()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isReadingBody, waitingSince == nil { waitingSince = .now() }
+        context.read()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head:
+            isReadingBody = true
+            hasAnswered = false
+            bodyBytes = 0
+            waited = .zero
+            waitingSince = .now()
+            schedule(context, after: deadline)
+        case .body(let bytes):
+            bodyBytes += bytes.readableBytes
+            stopWaiting()
+        case .end:
+            stopWaiting()
+            isReadingBody = false
+            timer?.cancel()
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .head = unwrapOutboundIn(data) { hasAnswered = true }
+        context.write(data, promise: promise)
+    }
+
+    private func stopWaiting() {
+        if let since = waitingSince { waited = waited + (.now() - since) }
+        waitingSince = nil
+    }
+
+    private func schedule(_ context: ChannelHandlerContext, after delay: TimeAmount) {
+        timer?.cancel()
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.check(context) }
+    }
+
+    private func check(_ context: ChannelHandlerContext) {
+        guard isReadingBody else { return }
+        let total = waitingSince.map { waited + (.now() - $0) } ?? waited
+        let isSlow = total >= deadline && bodyBytes / Self.minimumBytesPerSecond < Int(total.nanoseconds / 1_000_000_000)
+        guard isSlow else { return schedule(context, after: .seconds(1)) }
+        if !hasAnswered { answerTooSlow(context) }
+        context.close(promise: nil)
+    }
+
+    private func answerTooSlow(_ context: ChannelHandlerContext) {
+        let problem = Problem(.requestTimeout, "too_slow", "The body did not come in time.")
+        let body = problem.json(requestID: nil)
+        let headers: HTTPFields = [
+            .contentType: "application/problem+json", .contentLength: String(body.readableBytes), .connection: "close",
+        ]
+        context.write(wrapOutboundOut(.head(HTTPResponse(status: .requestTimeout, headerFields: headers))), promise: nil)
+        context.write(wrapOutboundOut(.body(body)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    }
+}

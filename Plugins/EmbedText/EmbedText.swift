@@ -19,7 +19,7 @@ struct EmbedText: BuildToolPlugin {
             .buildCommand(
                 displayName: "Embedding \(files.count) text files into \(target.name)",
                 executable: try context.tool(named: "embed-text").url,
-                arguments: [output.path()] + files.map { $0.path() },
+                arguments: [output.path(percentEncoded: false)] + files.map { $0.path(percentEncoded: false) },
                 inputFiles: files,
                 outputFiles: [output]
             )

@@ -3,31 +3,49 @@ import EventStore
 import Foundation
 import Postgres
 
-/// What the tool is told by its environment.
+/// What the tool is told by its environment. A variable that is set to nothing is not set.
 struct AdminSettings: Sendable {
     private let config: ConfigReader
     /// Where `sluice up` keeps everything.
     let home: Home
 
     init(environment: [String: String] = ProcessInfo.processInfo.environment) {
-        config = ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: environment))
+        let isSet = environment.filter { !$0.value.isEmpty }
+        config = ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: isSet))
         home = Home(config.string(forKey: "sluice.home", default: ".sluice"))
     }
 
     /// Days, for new tenants.
-    var retentionDays: Int { config.int(forKey: "database.retention.days", default: 90) }
+    var retentionDays: Int {
+        get throws {
+            guard let text = config.string(forKey: "database.retention.days") else { return 90 }
+            guard let days = Int(text) else {
+                throw Failure("DATABASE_RETENTION_DAYS is a number of days, like 90", exitCode: Failure.askedWrongly)
+            }
+            return days
+        }
+    }
 
     /// Connects to `DATABASE_ADMIN_URL`, else `DATABASE_URL`, else the database of a `sluice up` in this folder.
     func connect() async throws -> Connection {
-        let url =
-            config.string(forKey: "database.admin.url", isSecret: true)
-            ?? config.string(forKey: "database.url", isSecret: true)
-            ?? (try? DemoFile.read(home))?.databaseURL
-        guard let url, !url.isEmpty else {
+        let named =
+            config.string(forKey: "database.admin.url", isSecret: true) ?? config.string(forKey: "database.url", isSecret: true)
+        if let named { return try await Self.connect(named, advice: "check DATABASE_ADMIN_URL, and that PostgreSQL runs there") }
+        guard let own = try? DemoFile.read(home).databaseURL else {
             throw Failure("no database: set DATABASE_ADMIN_URL, like postgresql://admin@db.example/sluice, or start sluice up here")
         }
-        let configuration = try ConnectionConfiguration(url: url, applicationName: "sluice")
-        return try await Connection.connect(configuration, deadline: .now + .seconds(10))
+        LocalInstallation.forgetLibpqVariables()
+        return try await Self.connect(own, advice: "start sluice up, or set DATABASE_ADMIN_URL for another database")
+    }
+
+    private static func connect(_ url: String, advice: String) async throws -> Connection {
+        do {
+            let configuration = try ConnectionConfiguration(url: url, applicationName: "sluice")
+            return try await Connection.connect(configuration, deadline: .now + .seconds(10))
+        } catch {
+            let isWrong = error.code == .invalidConfiguration
+            throw Failure("no connection to PostgreSQL: \(advice) (\(error.message))", exitCode: isWrong ? Failure.askedWrongly : 1)
+        }
     }
 
     /// Does something as the operator, on a connection of its own.

@@ -1,28 +1,44 @@
 import ArgumentParser
 import EventStore
 import Foundation
+import Postgres
 
 /// An error of the tool's own, in words that say what to do next.
 struct Failure: Error, CustomStringConvertible {
-    let description: String
+    /// EX_USAGE of sysexits.h.
+    static let askedWrongly: Int32 = 64
 
-    init(_ description: String) {
+    let description: String
+    let exitCode: Int32
+
+    init(_ description: String, exitCode: Int32 = 1) {
         self.description = description
+        self.exitCode = exitCode
     }
 
     /// Where errors become exit codes, once: 64 for what was asked wrongly, 1 for what did not work, 0 for help.
     static func exit(_ error: any Error) -> Never {
-        let code = exitCode(of: error)
-        if isOwn(error) {
-            Console.current.error("sluice: \(error)")
-            Foundation.exit(code)
-        }
-        Sluice.exit(withError: error)
+        guard isOwn(error) else { Sluice.exit(withError: error) }
+        Console.current.error("sluice: \(text(of: error))")
+        Foundation.exit(exitCode(of: error))
     }
 
     static func exitCode(of error: any Error) -> Int32 {
-        if let error = error as? StoreError { return error.code == .invalid ? 64 : 1 }
-        return isOwn(error) ? 1 : Sluice.exitCode(for: error).rawValue
+        switch error {
+        case let error as Failure: error.exitCode
+        case let error as StoreError: error.code == .invalid ? askedWrongly : 1
+        default: isOwn(error) ? 1 : Sluice.exitCode(for: error).rawValue
+        }
+    }
+
+    private static func text(of error: any Error) -> String {
+        guard let error = error as? PostgresError else { return "\(error)" }
+        switch error.sqlState {
+        case .undefinedTable, SQLState(rawValue: "3F000"): return "this database has none of Sluice's tables: run sluice migrate"
+        case .insufficientPrivilege:
+            return "this database login may not do that: DATABASE_ADMIN_URL takes a superuser or a member of sluice_owner"
+        default: return "PostgreSQL: \(error)"
+        }
     }
 
     /// ArgumentParser prints its own errors, with the usage.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// The operator's tool.
 struct Sluice: AsyncParsableCommand {
@@ -16,6 +17,8 @@ struct Sluice: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
+        // A reader that goes away is an error of that write, no end of this program.
+        signal(SIGPIPE, SIG_IGN)
         do {
             var command = try Sluice.parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -31,7 +31,7 @@ package struct Database: Sendable {
     }
 
     /// Row-level security does not bind superusers, roles with BYPASSRLS or members of the owner: refused on every new connection.
-    @Sendable private static func refuseUnsafeLogin(_ connection: Connection) async throws {
+    @Sendable static func refuseUnsafeLogin(_ connection: Connection) async throws {
         let rights = try await connection.execute(LoginRights(), deadline: .now + .seconds(5))
         guard let login = rights.first, !login.isUnsafe else {
             throw StoreError(

@@ -19,13 +19,6 @@ package struct Installation: Sendable {
         self.database = database
     }
 
-    package func readiness(deadline: ContinuousClock.Instant) async throws -> Readiness {
-        guard let readiness = try await database.call(ReadReadiness(), deadline: deadline).first else {
-            throw StoreError(.notReady, "the database does not say how it is: run sluice migrate")
-        }
-        return readiness
-    }
-
     /// 32 bytes that all replicas share; cursors are signed with them.
     package func cursorSecret(deadline: ContinuousClock.Instant) async throws -> [UInt8] {
         guard let secret = try await database.call(CursorSecret(), deadline: deadline).first else {

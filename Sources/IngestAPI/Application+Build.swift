@@ -12,7 +12,7 @@ func buildApplication(
     logger: Logger
 ) -> some ApplicationProtocol {
     let database = Database(configuration.database, maximumConnections: configuration.databaseConnections)
-    let probeDatabase = Database(configuration.database, maximumConnections: 1)
+    let probe = ReadinessProbe(configuration.database)
     let installation = Installation(database)
     let deadline = configuration.requestDeadline
 
@@ -24,7 +24,7 @@ func buildApplication(
             maximumRecordSize: configuration.maximumRecordSize
         ),
         events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
-        health: HealthRoutes(probe: HealthProbe(Installation(probeDatabase)))
+        health: HealthRoutes(probe: HealthProbe(probe))
     )
     let gate = Gate(authenticator: Authenticator(keys: KeyStore(database, timeout: deadline)))
 
@@ -40,7 +40,7 @@ func buildApplication(
             serverName: "sluice",
             availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections)
         ),
-        services: [DatabaseService(databases: [database, probeDatabase]), MonthKeeper(installation: installation, logger: logger)],
+        services: [DatabaseService(database: database, probe: probe), MonthKeeper(installation: installation, logger: logger)],
         logger: logger
     )
 }

@@ -22,15 +22,14 @@ struct HealthRoutes: Sendable {
     }
 }
 
-/// Asks the database at most once a second, however many ask for its health, on a connection of its own: a busy pool is
-/// no sickness.
+/// Asks the database at most once a second, however many ask for its health.
 final class HealthProbe: Sendable {
     private let cache: FreshCache<Int, String?>
 
-    init(_ installation: Installation, newestMigration: Int32 = Migration.all.last?.number ?? 0) {
+    init(_ probe: ReadinessProbe, newestMigration: Int32 = Migration.all.last?.number ?? 0) {
         cache = FreshCache(lifetime: .seconds(1), capacity: 1) { _ in
             do {
-                let readiness = try await installation.readiness(deadline: .now + .milliseconds(900))
+                let readiness = try await probe.readiness(deadline: .now + .milliseconds(900))
                 return Self.trouble(readiness, newestMigration: newestMigration)
             } catch {
                 return "The database does not answer."

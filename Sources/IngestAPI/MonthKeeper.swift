@@ -29,10 +29,12 @@ struct MonthKeeper: Service {
 
 /// Closes the database's connections once nobody needs them any more.
 struct DatabaseService: Service {
-    let databases: [Database]
+    let database: Database
+    let probe: ReadinessProbe
 
     func run() async throws {
         try? await gracefulShutdown()
-        for database in databases { await database.close() }
+        await probe.close()
+        await database.close()
     }
 }

@@ -1,5 +1,5 @@
 import Foundation
 
 func printToStandardError(_ line: String) {
-    FileHandle.standardError.write(Data("\(line)\n".utf8))
+    try? FileHandle.standardError.write(contentsOf: Data("\(line)\n".utf8))
 }

@@ -67,7 +67,7 @@ package actor LocalCluster {
             let plain = CharacterSet(charactersIn: "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~")
             return text.addingPercentEncoding(withAllowedCharacters: plain) ?? text
         }
-        return "postgresql://\(encoded(role))@/\(encoded(database))?host=\(encoded(socketDirectory))"
+        return "postgresql://\(encoded(role))@/\(encoded(database))?host=\(encoded(socketDirectory))&port=5432"
     }
 
     /// The server's process, also when it is no child of ours because somebody restarted it with pg_ctl; nil when none runs.

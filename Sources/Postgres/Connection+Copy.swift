@@ -76,6 +76,7 @@ extension Connection {
         guard let connection = session?.pointer else { throw .closedHere }
         var chunk: [UInt8] = []
         while chunk.count < Self.chunkBytes {
+            guard ContinuousClock.now < deadline else { throw .deadlineExceeded }
             var buffer: UnsafeMutablePointer<CChar>?
             let length = PQgetCopyData(connection, &buffer, 1)
             defer { PQfreemem(buffer) }

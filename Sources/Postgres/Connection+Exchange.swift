@@ -9,6 +9,8 @@ extension Connection {
             let isPending = PQflush(connection) == 1
             if PQisBusy(connection) == 0 { return }
             guard PQstatus(connection) == CONNECTION_OK else { throw lost(connection) }
+            // A server that keeps sending leaves poll(2) nothing to wait for.
+            guard ContinuousClock.now < capped(deadline) else { throw .deadlineExceeded }
             _ = try wait(for: isPending ? POLLIN | POLLOUT : POLLIN, on: PQsocket(connection), until: deadline)
             guard !Self.consumeInput(connection) else { continue }
             // The last words before the end are worth reading: they say why.
@@ -131,6 +133,7 @@ extension Connection {
             let length = PQgetCopyData(connection, &buffer, 1)
             PQfreemem(buffer)
             if length < 0 { return }
+            guard ContinuousClock.now < deadline else { throw .deadlineExceeded }
             guard length == 0 else { continue }
             _ = try wait(for: POLLIN, on: PQsocket(connection), until: deadline)
             guard Self.consumeInput(connection) else { throw lost(connection) }

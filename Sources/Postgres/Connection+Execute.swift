@@ -67,7 +67,7 @@ extension Connection {
         guard try send(query, choice, connection) else { throw sendFailure(connection) }
     }
 
-    func choose(_ query: Query, also pending: Set<String> = []) -> PreparedStatements.Choice {
+    func choose(_ query: Query, also pending: [String: Query] = [:]) -> PreparedStatements.Choice {
         usesNamedStatements ? prepared.choose(query, also: pending) : .unnamed
     }
 

@@ -54,7 +54,7 @@ extension Connection {
         _ connection: OpaquePointer
     ) throws(PostgresError) -> [Step] {
         var steps: [Step] = []
-        var pending: Set<String> = []
+        var pending: [String: Query] = [:]
         for sql in [mode.beginSQL, statementTimeoutSQL].compactMap(\.self) {
             guard try send(Query(sql), .unnamed, connection) else { throw sendFailure(connection) }
             steps.append(.command)
@@ -64,7 +64,7 @@ extension Connection {
             if case .prepare(let serverName) = choice, let name = query.name {
                 guard send(prepare: query, as: serverName, connection) else { throw sendFailure(connection) }
                 steps.append(.prepare(query))
-                pending.insert(name)
+                pending[name] = query
             }
             guard try send(query, choice, connection) else { throw sendFailure(connection) }
             steps.append(.query)

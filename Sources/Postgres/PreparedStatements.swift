@@ -19,14 +19,17 @@ struct PreparedStatements {
     private var generation = 0
 
     /// How to run the query; a name that is known with other text or types is not used for this one.
-    func choose(_ query: Query, also pending: Set<String> = []) -> Choice {
+    func choose(_ query: Query, also pending: [String: Query] = [:]) -> Choice {
         guard let name = query.name, generation < Self.maximumGenerations else { return .unnamed }
         let serverName = generation == 0 ? name : "\(name)#\(generation)"
         if let entry = entries[name] {
             guard entry.sql == query.sql, Self.matches(entry.types, query.bindings) else { return .unnamed }
             return .ready(serverName)
         }
-        if pending.contains(name) { return .ready(serverName) }
+        if let other = pending[name] {
+            guard other.sql == query.sql, Self.matches(other.bindings.types, query.bindings) else { return .unnamed }
+            return .ready(serverName)
+        }
         guard entries.count + pending.count < Self.limit else { return .unnamed }
         return .prepare(serverName)
     }

@@ -11,7 +11,7 @@ func literal(_ text: String) -> String {
 
 let arguments = CommandLine.arguments.dropFirst()
 guard let output = arguments.first else {
-    FileHandle.standardError.write(Data("usage: embed-text OUTPUT FILE…\n".utf8))
+    try? FileHandle.standardError.write(contentsOf: Data("usage: embed-text OUTPUT FILE…\n".utf8))
     exit(64)
 }
 do {
@@ -24,6 +24,6 @@ do {
     source += "    ]\n}\n"
     try source.write(toFile: output, atomically: true, encoding: .utf8)
 } catch {
-    FileHandle.standardError.write(Data("embed-text: \(error)\n".utf8))
+    try? FileHandle.standardError.write(contentsOf: Data("embed-text: \(error)\n".utf8))
     exit(1)
 }

@@ -14,7 +14,7 @@ final class RunningServer: Sendable {
     /// - Parameter environment: added to the server's own.
     static func start(databaseURL: String, environment: [String: String] = [:]) async throws -> RunningServer {
         let port = try freePort()
-        let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path()
+        let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(percentEncoded: false)
         var variables = ["DATABASE_URL": databaseURL, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin", "REQUEST_DEADLINE": "3s"]
         variables.merge(environment) { $1 }
         let command = ChildCommand(
@@ -25,10 +25,14 @@ final class RunningServer: Sendable {
         )
         let server = RunningServer(port: port, process: try await ProcessSpawner.shared.spawn(command), logFile: logFile)
         let isUp = try await eventually(within: .seconds(20)) {
-            if server.process.status != nil { throw Stopped(log: server.log) }
+            if server.process.status != nil { return true }
             return (try? await server.get("/livez").status) == 200
         }
-        guard isUp else { throw Stopped(log: server.log) }
+        guard isUp, server.process.status == nil else {
+            let log = server.log
+            await server.stop()
+            throw Stopped(log: log)
+        }
         return server
     }
 

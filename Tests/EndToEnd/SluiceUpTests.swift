@@ -17,7 +17,11 @@ import Testing
     }
 
     private static func environment(home: String, port: Int) -> [String: String] {
-        ["SLUICE_HOME": home, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/tmp"]
+        var variables = ["SLUICE_HOME": home, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/tmp"]
+        // Taken up by nobody: they are for other databases.
+        variables.merge(["PGPORT": "1", "PGHOSTADDR": "127.0.0.1", "PGSERVICE": "nope"]) { $1 }
+        variables["SLUICE_BIN_POSTGRES"] = ProcessInfo.processInfo.environment["SLUICE_BIN_POSTGRES"]
+        return variables
     }
 
     private func start(home: String, port: Int? = nil) async throws -> Run {
@@ -123,14 +127,41 @@ import Testing
                 (try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8))?.hasPrefix(name) == true
             }
             let victim = try #require(victims.min(), "\(name) runs")
+            let said = run.output.components(separatedBy: "it is started again").count
             try TestCluster.signal(victim, SIGKILL)
             let isBack = try await eventually(within: .seconds(30)) {
-                run.output.contains("ended (signalled") || run.output.contains("is started again")
-                    ? try await self.post(Webhook.body(), to: run)["duplicates"].int == 1 : false
+                guard run.output.components(separatedBy: "it is started again").count > said else { return false }
+                return try await self.post(Webhook.body(), to: run)["duplicates"].int == 1
             }
             #expect(isBack, "\(name): \(run.output)")
+            #expect(!processes(of: home).contains(victim))
         }
         await run.process.terminate(grace: .seconds(20))
         for path in [home, run.log] { try? FileManager.default.removeItem(atPath: path) }
+    }
+
+    @Test func keepsEverythingInTheFolderItIsStartedIn() async throws {
+        let folder = "\(try makeHome()) with a space"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
+        var environment = Self.environment(home: "", port: try RunningServer.freePort())
+        environment["SLUICE_HOME"] = nil
+        let log = "\(folder).log"
+        let process = try await ProcessSpawner.shared.spawn(
+            ChildCommand(
+                try BuiltProgram.path("sluice"),
+                ["up"],
+                environment: environment,
+                directory: folder,
+                output: .appended(to: log),
+                signalOnParentDeath: .terminate
+            )
+        )
+        let isUp = try await eventually(within: .seconds(60)) {
+            process.status != nil || (try? String(contentsOfFile: log, encoding: .utf8))?.contains("Sluice is up") == true
+        }
+        #expect(isUp && process.status == nil, "\((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
+        #expect(FileManager.default.fileExists(atPath: "\(folder)/.sluice/demo.json"))
+        #expect(await process.terminate(grace: .seconds(20)) == .exited(0))
+        for path in [folder, log, folder.replacing(" with a space", with: "")] { try? FileManager.default.removeItem(atPath: path) }
     }
 }

@@ -11,8 +11,8 @@ enum SharedFiles {
     /// The files of a folder by name, or nil, said loudly, when there is no such folder.
     static func folder(_ path: String) throws -> [(name: String, bytes: [UInt8])]? {
         let folder = root.appending(path: path)
-        guard FileManager.default.fileExists(atPath: folder.path()) else {
-            print("\n*** LEFT OUT: no \(folder.path()) here; the tests on these files have checked NOTHING. Set SLUICE_SHARED. ***\n")
+        guard FileManager.default.fileExists(atPath: folder.path(percentEncoded: false)) else {
+            print("\n*** LEFT OUT: no \(folder.path(percentEncoded: false)) here; the tests on these files have checked NOTHING. Set SLUICE_SHARED. ***\n")
             return nil
         }
         return try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)

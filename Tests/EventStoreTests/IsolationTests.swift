@@ -87,7 +87,10 @@ import Testing
         let fixture = try await Fixture.make()
         let database = Database(try ConnectionConfiguration(url: fixture.migrated.adminURL), maximumConnections: 1)
         await #expect(throws: (any Error).self) {
-            _ = try await Installation(database).readiness(deadline: .now + .seconds(1))
+            _ = try await Installation(database).cursorSecret(deadline: .now + .seconds(1))
+        }
+        await #expect(throws: StoreError.self) {
+            _ = try await ReadinessProbe(try ConnectionConfiguration(url: fixture.migrated.adminURL)).readiness(deadline: fixture.deadline)
         }
         await database.close()
     }

@@ -20,7 +20,7 @@ import Testing
     /// A statement that nobody lists would go unprepared.
     @Test func everyStatementIsListed() throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let folder = root.appending(path: "Sources/EventStore").path()
+        let folder = root.appending(path: "Sources/EventStore").path(percentEncoded: false)
         let files = try #require(FileManager.default.enumerator(atPath: folder)).compactMap { $0 as? String }.filter {
             $0.hasSuffix(".swift")
         }

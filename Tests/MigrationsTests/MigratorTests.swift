@@ -19,7 +19,7 @@ import Testing
 
     @Test func numbersItsFilesFromOneWithoutGaps() throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let files = try FileManager.default.contentsOfDirectory(atPath: root.appending(path: "sql").path())
+        let files = try FileManager.default.contentsOfDirectory(atPath: root.appending(path: "sql").path(percentEncoded: false))
         #expect(files.allSatisfy { Migration(fileName: $0, sql: "") != nil }, "every file of sql/ is named NNNN_name.sql: \(files)")
         #expect(Migration.all.map(\.number) == (1...Int32(files.count)).map { $0 })
     }

@@ -66,9 +66,9 @@ package enum BuiltProgram {
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let folders = [URL(filePath: tests), URL(filePath: CommandLine.arguments[0])].map { $0.deletingLastPathComponent() }
         for folder in folders {
-            let path = folder.appending(path: name).path()
+            let path = folder.appending(path: name).path(percentEncoded: false)
             if FileManager.default.isExecutableFile(atPath: path) { return path }
         }
-        throw TestClusterError(description: "\(name) is not built beside the tests in \(folders.map { $0.path() })")
+        throw TestClusterError(description: "\(name) is not built beside the tests in \(folders.map { $0.path(percentEncoded: false) })")
     }
 }

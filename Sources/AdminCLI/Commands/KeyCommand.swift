@@ -87,7 +87,7 @@ private struct NewKey: Listing {
     let key: String
     let id: String
     let kind: String
-    let source: String?
+    @Nullable var source: String?
     let name: String
 
     static let columns = ["key", "id", "kind", "source", "name"]
@@ -97,11 +97,11 @@ private struct NewKey: Listing {
 private struct KeyRow: Listing {
     let id: String
     let kind: String
-    let source: String?
+    @Nullable var source: String?
     let name: String
     let createdAt: String
-    let expiresAt: String?
-    let revokedAt: String?
+    @Nullable var expiresAt: String?
+    @Nullable var revokedAt: String?
 
     init(_ key: KeySummary) {
         id = key.id.text

@@ -62,7 +62,7 @@ private struct MigrationRow: Listing {
     let number: Int32
     let name: String
     let state: String
-    let appliedAt: String?
+    @Nullable var appliedAt: String?
 
     static let columns = ["number", "name", "state", "applied at"]
     var cells: [String] { [String(number), name, state, appliedAt ?? ""] }

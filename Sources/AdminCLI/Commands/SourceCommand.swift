@@ -54,7 +54,7 @@ struct SourceList: AsyncParsableCommand {
 private struct SourceRow: Listing {
     let slug: String
     let profile: String
-    let schema: String?
+    @Nullable var schema: String?
     let createdAt: String
 
     init(_ source: SourceRecord) {

@@ -33,7 +33,7 @@ struct TenantCreate: AsyncParsableCommand {
             try await administration.createTenant(
                 slug: slug,
                 name: name ?? slug,
-                retentionDays: retentionDays ?? settings.retentionDays
+                retentionDays: try retentionDays ?? settings.retentionDays
             )
         }
         try options.print(TenantRow(tenant))

@@ -37,6 +37,21 @@ struct OutputOptions: ParsableArguments {
     }
 }
 
+/// A member that may have no value: null in JSON, where leaving it out would change the object's shape.
+@propertyWrapper
+struct Nullable<Value: Encodable & Sendable>: Encodable, Sendable {
+    var wrappedValue: Value?
+
+    init(wrappedValue: Value?) {
+        self.wrappedValue = wrappedValue
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
+    }
+}
+
 /// What a command shows: the same data as a row of text and as JSON.
 protocol Listing: Encodable {
     static var columns: [String] { get }

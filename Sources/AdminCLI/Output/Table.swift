@@ -19,9 +19,9 @@ enum Table {
         }.joined(separator: "\n")
     }
 
-    /// What could move the cursor or colour the terminal is shown as a replacement character.
+    /// What could move the cursor, colour the terminal or turn the writing's direction is shown as a replacement character.
     private static func printable(_ text: String) -> String {
-        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }))
+        String(String.UnicodeScalarView(text.unicodeScalars.map { [.control, .format].contains($0.properties.generalCategory) ? "\u{FFFD}" : $0 }))
     }
 
     private static func trimmed(_ line: String) -> String {

@@ -2,11 +2,14 @@ import Foundation
 
 /// The folder where `sluice up` keeps everything.
 struct Home: Sendable {
-    /// Absolute.
+    /// Absolute; its spelling is kept, for the cluster's place may be made from it.
     let path: String
 
+    /// - Parameter path: relative ones begin in the working directory.
     init(_ path: String) {
-        self.path = URL(filePath: path, relativeTo: URL(filePath: FileManager.default.currentDirectoryPath)).standardizedFileURL.path()
+        var absolute = path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
+        while absolute.count > 1, absolute.hasSuffix("/") { absolute.removeLast() }
+        self.path = absolute
     }
 
     var demoFile: String { "\(path)/demo.json" }

@@ -54,7 +54,9 @@ actor LocalInstallation {
     /// The API first, so that it can finish what it has begun; within 20 seconds in all.
     func stop() async {
         isStopping = true
-        if let api { _ = await api.terminate(signal: SIGTERM, grace: .seconds(8)) }
+        if let api, await api.terminate(signal: SIGTERM, grace: .seconds(10)) == .signalled(SIGKILL) {
+            Console.current.error("sluice: sluice-api did not end within 10 seconds and was killed; its senders keep what was not answered")
+        }
         do {
             try await cluster.stop(.fast, grace: .seconds(4))
         } catch {
@@ -100,7 +102,7 @@ actor LocalInstallation {
         variables["DATABASE_URL"] = cluster.url(role: "sluice_api", database: Self.database)
         variables["DATABASE_ADMIN_URL"] = nil
         variables["LISTEN"] = listen.text
-        api = try await ProcessSpawner.shared.spawn(
+        let started = try await ProcessSpawner.shared.spawn(
             ChildCommand(
                 try Self.besideThisProgram("sluice-api"),
                 environment: variables,
@@ -108,12 +110,20 @@ actor LocalInstallation {
                 signalOnParentDeath: .terminate
             )
         )
+        api = started
+        guard !isStopping else {
+            // Stopped while it was being started: nobody else waits for this one.
+            started.signal(SIGKILL)
+            throw CancellationError()
+        }
     }
 
     private func waitUntilListening() async throws {
         let deadline = ContinuousClock.now + .seconds(30)
-        while !listen.isAnswering() {
+        while true {
+            let isAnswering = listen.isAnswering()
             if let status = api?.status { throw Failure("sluice-api did not start (\(status)): it says why above") }
+            if isAnswering { return }
             guard ContinuousClock.now < deadline else { throw Failure("sluice-api does not listen on \(listen.text) after 30 seconds") }
             try await Task.sleep(for: .milliseconds(50))
         }
@@ -140,8 +150,8 @@ actor LocalInstallation {
             let status = await cluster.exited()
             guard !isStopping, !Task.isCancelled, let status else { return nil }
             if status == .exited(0) {
-                Console.current.error("sluice: PostgreSQL was stopped from outside; it is not started again before the next sluice up")
-                return nil
+                Console.current.error("sluice: PostgreSQL was stopped from outside, and stays so until it is started (pg_ctl, or a new sluice up)")
+                guard await watchForeignServer() else { return nil }
             }
             Console.current.error("sluice: PostgreSQL ended (\(status)); it is started again")
             do { try await cluster.start() } catch { return error }
@@ -149,10 +159,27 @@ actor LocalInstallation {
         return nil
     }
 
+    /// Waits until somebody starts the server again, and then until that one ends; false when all is to stop.
+    private func watchForeignServer() async -> Bool {
+        var wasRunning = false
+        while !isStopping, !Task.isCancelled {
+            let isRunning = await cluster.postmasterPID != nil
+            if wasRunning, !isRunning { return true }
+            wasRunning = isRunning
+            try? await Task.sleep(for: .seconds(1))
+        }
+        return false
+    }
+
+    /// What libpq would add to our own URLs from the environment: another port, host or service.
+    static func forgetLibpqVariables() {
+        for name in ProcessInfo.processInfo.environment.keys where name.hasPrefix("PG") { unsetenv(name) }
+    }
+
     /// The API's program lies where this one does, also when this one was called through a link.
     private static func besideThisProgram(_ name: String) throws -> String {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let path = URL(filePath: own).deletingLastPathComponent().appending(path: name).path()
+        let path = URL(filePath: own).deletingLastPathComponent().appending(path: name).path(percentEncoded: false)
         guard FileManager.default.isExecutableFile(atPath: path) else {
             throw Failure("\(path) is missing: build it beside this program (swift build -c release)")
         }

@@ -13,13 +13,19 @@ struct Up: AsyncParsableCommand {
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
+        try await Console.$current.withValue(.persistent) { try await serve() }
+    }
+
+    private func serve() async throws {
+        LocalInstallation.forgetLibpqVariables()
         let environment = ProcessInfo.processInfo.environment
         let home = AdminSettings(environment: environment).home
         try home.make()
         let lock = try HomeLock(home)
         defer { withExtendedLifetime(lock) {} }
 
-        let listen = try LocalAddress(environment["LISTEN"] ?? "127.0.0.1:8080")
+        let address = environment["LISTEN"].flatMap { $0.isEmpty ? nil : $0 } ?? "127.0.0.1:8080"
+        let listen = try LocalAddress(address)
         try listen.refuseIfTaken()
 
         // Trapped before anything is started, so that nothing started is left running.
@@ -53,7 +59,7 @@ struct LocalAddress: Sendable {
         guard
             let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0,
             colon > text.startIndex
-        else { throw Failure("LISTEN is host:port, like 127.0.0.1:8080") }
+        else { throw Failure("LISTEN is host:port, like 127.0.0.1:8080", exitCode: Failure.askedWrongly) }
         self.text = text
         self.port = port
         host = String(text[..<colon])

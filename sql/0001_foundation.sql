@@ -35,16 +35,25 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF NOT pg_has_role(current_user, 'sluice_owner', 'MEMBER') THEN
+    -- Who makes a role on PostgreSQL 16 and newer is its member without the right to act as it.
+    IF current_setting('server_version_num')::int >= 160000 THEN
+        IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+            EXECUTE format('GRANT sluice_owner TO %I WITH INHERIT TRUE, SET TRUE', current_user);
+        END IF;
+    ELSIF NOT pg_has_role(current_user, 'sluice_owner', 'MEMBER') THEN
         EXECUTE format('GRANT sluice_owner TO %I', current_user);
     END IF;
 
     -- A hung API must not hold an event's row for long, whatever the server's defaults are.
     IF NOT EXISTS (SELECT FROM pg_db_role_setting WHERE setrole = 'sluice_api'::regrole AND setdatabase = 0) THEN
-        ALTER ROLE sluice_api SET idle_in_transaction_session_timeout = '5s';
-        ALTER ROLE sluice_api SET statement_timeout = '30s';
-        ALTER ROLE sluice_api SET tcp_user_timeout = '10s';
-        ALTER ROLE sluice_api SET tcp_keepalives_idle = '5s';
+        BEGIN
+            ALTER ROLE sluice_api SET idle_in_transaction_session_timeout = '5s';
+            ALTER ROLE sluice_api SET statement_timeout = '30s';
+            ALTER ROLE sluice_api SET tcp_user_timeout = '10s';
+            ALTER ROLE sluice_api SET tcp_keepalives_idle = '5s';
+        EXCEPTION WHEN unique_violation THEN
+            NULL;
+        END;
     END IF;
 
     -- For people at a psql prompt; no statement of ours relies on it.
@@ -264,7 +273,18 @@ GRANT SELECT ON sluice.remembered_ids TO sluice_writer;
 -- ── Months ──────────────────────────────────────────────────────────────────────────────────────────────────────
 -- Makes the partition of a parent for one UTC month unless it is there. True when it was made now.
 -- CREATE TABLE … (LIKE) and ATTACH, because CREATE … PARTITION OF takes an ACCESS EXCLUSIVE lock on the parent and
--- would queue all ingest behind one reader. The caller holds the months' advisory lock.
+-- would queue all ingest behind one reader. The caller holds the months' advisory lock. What is there is what the catalog
+-- says, whatever `months` has noted; a table of the month's name that is no partition (a purge that ended half-way) keeps
+-- its rows under another name.
+CREATE FUNCTION sluice.has_partition(parent text, month date) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                   WHERE i.inhparent = format('sluice.%I', parent)::regclass AND NOT i.inhdetachpending
+                     AND c.relname = format('%s_%s', parent, to_char(month, 'YYYY_MM')))
+$$;
+
 CREATE FUNCTION sluice.make_partition(parent text, month date) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -274,9 +294,11 @@ AS $$
 DECLARE
     name text := format('%s_%s', parent, to_char(month, 'YYYY_MM'));
 BEGIN
-    IF EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-               WHERE i.inhparent = format('sluice.%I', parent)::regclass AND c.relname = name) THEN
+    IF sluice.has_partition(parent, month) THEN
         RETURN false;
+    END IF;
+    IF to_regclass(format('sluice.%I', name)) IS NOT NULL THEN
+        EXECUTE format('ALTER TABLE sluice.%I RENAME TO %I', name, format('%s_detached_%s', name, extract(epoch FROM now())::bigint));
     END IF;
     EXECUTE format('CREATE TABLE sluice.%I (LIKE sluice.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name, parent);
     EXECUTE format('ALTER TABLE sluice.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
@@ -291,6 +313,7 @@ $$;
 CREATE FUNCTION sluice.ensure_planned_months() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
 AS $$
 DECLARE
     this_month date := date_trunc('month', now() AT TIME ZONE 'UTC');
@@ -311,6 +334,7 @@ $$;
 CREATE FUNCTION sluice.ensure_month(tenant int, month date) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
 SET timezone = 'UTC'
 AS $$
 #variable_conflict use_variable
@@ -318,7 +342,7 @@ DECLARE
     first_day date := date_trunc('month', month);
     retention int := (SELECT t.retention_days FROM sluice.tenants t WHERE t.tenant_id = tenant);
 BEGIN
-    IF EXISTS (SELECT FROM sluice.months m WHERE m.month = first_day) THEN
+    IF sluice.has_partition('events', first_day) THEN
         RETURN 'ready';
     END IF;
     IF retention IS NULL
@@ -328,14 +352,15 @@ BEGIN
         RETURN 'out_of_range';
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('sluice.months'));
-    IF EXISTS (SELECT FROM sluice.months m WHERE m.month = first_day) THEN
+    IF sluice.has_partition('events', first_day) THEN
         RETURN 'ready';
     END IF;
-    IF (SELECT count(*) >= 120 OR count(*) FILTER (WHERE m.caused_by = tenant) >= 24 FROM sluice.months m) THEN
+    IF NOT EXISTS (SELECT FROM sluice.months m WHERE m.month = first_day)
+       AND (SELECT count(*) >= 120 OR count(*) FILTER (WHERE m.caused_by = tenant) >= 24 FROM sluice.months m) THEN
         RETURN 'unavailable';
     END IF;
     PERFORM sluice.make_partition('events', first_day);
-    INSERT INTO sluice.months (month, caused_by) VALUES (first_day, tenant);
+    INSERT INTO sluice.months (month, caused_by) VALUES (first_day, tenant) ON CONFLICT DO NOTHING;
     RETURN 'ready';
 END
 $$;
@@ -360,15 +385,15 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT value FROM sluice.settings WHERE name = 'cursor_secret' $$;
 
--- Is this database fit for traffic: its newest migration, and whether this month and the next are there.
+-- Is this database fit for traffic: its newest migration, and whether the partitions of this month and the next are there.
 CREATE FUNCTION sluice.readiness() RETURNS TABLE (migration int, months_ready boolean, read_only boolean)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
 AS $$
     SELECT (SELECT max(number) FROM sluice.migrations),
-           (SELECT count(*) = 2 FROM sluice.months m
-            WHERE m.month IN (date_trunc('month', now())::date, (date_trunc('month', now()) + interval '1 month')::date)),
+           (SELECT bool_and(sluice.has_partition(parent, (date_trunc('month', now()) + make_interval(months => ahead))::date))
+            FROM unnest(ARRAY['events', 'quarantine']) parent, generate_series(0, 1) ahead),
            pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean
 $$;
 GRANT EXECUTE ON FUNCTION sluice.find_key(text), sluice.cursor_secret(), sluice.readiness() TO sluice_api;

@@ -61,6 +61,32 @@ package struct Database: Sendable {
         return try last.decode(S.self)
     }
 
+    /// Reads as one tenant, row after row, until `take` has enough: it says whether to go on. What PostgreSQL would still send is
+    /// cancelled, so a result is never held whole.
+    func stream<S: QueryStatement>(
+        _ statement: S,
+        as tenant: TenantID,
+        deadline: ContinuousClock.Instant,
+        _ take: @escaping @Sendable (S.Output) -> Bool
+    ) async throws {
+        try await pool.withConnection(deadline: deadline) { connection in
+            do {
+                try await connection.stream(
+                    statement.query,
+                    preamble: [Role.reader, SetTenant(tenant: tenant).query],
+                    batch: 8,
+                    deadline: max(.zero, ContinuousClock.now.duration(to: deadline)),
+                    decode: { try S.decode($0) },
+                    deliver: { rows in
+                        for row in rows where !take(row) { throw EnoughRead() }
+                    }
+                )
+            } catch is EnoughRead {}
+        }
+    }
+
+    private struct EnoughRead: Error {}
+
     /// Runs one statement with the login's own rights: the functions it may execute, and nothing else.
     func call<S: QueryStatement>(_ statement: S, deadline: ContinuousClock.Instant) async throws -> [S.Output] {
         try await pool.withConnection(deadline: deadline) { connection in

@@ -7,7 +7,7 @@ import Synchronization
 package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private struct Entry {
         let value: Value
-        let freshUntil: ContinuousClock.Instant
+        let loadedAt: ContinuousClock.Instant
     }
 
     private struct State {
@@ -38,10 +38,11 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
         self.load = load
     }
 
-    package func value(for key: Key) async throws -> Value {
+    /// - Parameter maximumAge: nil: the cache's lifetime. Shorter for a look at something that may have been made just now.
+    package func value(for key: Key, maximumAge: Duration? = nil) async throws -> Value {
         let now = now()
         let found = state.withLock { state -> Found in
-            if let entry = state.entries[key], now < entry.freshUntil { return .value(entry.value) }
+            if let entry = state.entries[key], now < entry.loadedAt + (maximumAge ?? lifetime) { return .value(entry.value) }
             if let task = state.loading[key] { return .loading(task) }
             let task = Task { try await self.reload(key, startedAt: now) }
             state.loading[key] = task
@@ -59,10 +60,10 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
             state.withLock { state in
                 state.loading[key] = nil
                 if state.entries.count >= capacity {
-                    state.entries = state.entries.filter { startedAt < $0.value.freshUntil }
+                    state.entries = state.entries.filter { startedAt < $0.value.loadedAt + lifetime }
                     if state.entries.count >= capacity { state.entries.removeAll() }
                 }
-                state.entries[key] = Entry(value: value, freshUntil: startedAt + lifetime)
+                state.entries[key] = Entry(value: value, loadedAt: startedAt)
             }
             return value
         } catch {

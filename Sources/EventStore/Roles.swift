@@ -22,12 +22,13 @@ struct SetTenant: Statement {
     static func decode(_ row: Row) throws(PostgresError) {}
 }
 
-/// What the login may do by itself: an API that could read every tenant must not start.
+/// Whether the login is, or may become, a role that row-level security does not bind: such an API must not start.
 struct LoginRights: Statement {
     static let name = "login_rights"
     static let sql = """
-        SELECT rolsuper OR rolbypassrls OR pg_has_role(session_user, 'sluice_owner', 'MEMBER'), session_user::text
-        FROM pg_roles WHERE rolname = session_user
+        SELECT EXISTS (SELECT FROM pg_roles
+                       WHERE (rolsuper OR rolbypassrls OR rolname = 'sluice_owner') AND pg_has_role(session_user, oid, 'MEMBER')),
+               session_user::text
         """
 
     func bind(_ bindings: inout Bindings) {}

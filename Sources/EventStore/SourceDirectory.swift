@@ -12,9 +12,10 @@ package final class SourceDirectory: Sendable {
         }
     }
 
-    /// In no particular order; empty when there is no such tenant.
-    package func sources(of tenant: TenantID) async throws -> [Source] {
-        try await cache.value(for: tenant)
+    /// The one source of a tenant that fits. When none does, looks once more past the cache: it may have been made just now.
+    package func source(of tenant: TenantID, where fits: (Source) -> Bool) async throws -> Source? {
+        if let source = try await cache.value(for: tenant).first(where: fits) { return source }
+        return try await cache.value(for: tenant, maximumAge: .milliseconds(100)).first(where: fits)
     }
 }
 

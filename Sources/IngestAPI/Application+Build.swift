@@ -18,7 +18,7 @@ func buildApplication(
 
     let table = RouteTable(
         ingest: IngestRoutes(
-            sources: SourceDirectory(database, timeout: deadline),
+            sources: SourceDirectory(database, timeout: deadline / 3),
             writer: EventWriter(database),
             requestDeadline: deadline,
             maximumRecordSize: configuration.maximumRecordSize
@@ -26,7 +26,7 @@ func buildApplication(
         events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
         health: HealthRoutes(probe: HealthProbe(probe))
     )
-    let gate = Gate(authenticator: Authenticator(keys: KeyStore(database, timeout: deadline)))
+    let gate = Gate(authenticator: Authenticator(keys: KeyStore(database, timeout: deadline / 3)))
 
     let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
     router.add(middleware: ProblemMiddleware())

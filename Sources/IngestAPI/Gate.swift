@@ -3,6 +3,7 @@ import EventCore
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Logging
 
 /// Lets a request through to its route once its credential is known to reach that far.
 struct Gate: Sendable {
@@ -17,11 +18,15 @@ struct Gate: Sendable {
             return try await handler(request, context, grant)
         case .pathScope(let scope, let handler):
             do {
-                let grant = try await grant(context.parameters.get("key"), for: scope)
+                let key = context.parameters.get("key").flatMap { QueryParameters.decode($0[...]) }
+                let grant = try await grant(key, for: scope)
                 return try await handler(request, context, grant)
-            } catch let problem as Problem where problem.status == .serviceUnavailable {
-                // Who looked the key up in vain stands before the same door as an event that cannot be stored.
-                return await SenderProfile.privilegesWebhook.answer(cannotStore: problem, context: context)
+            } catch let problem as Problem where problem.isSendersFault {
+                throw problem
+            } catch {
+                // Whatever it is, the event is not stored: a sender that takes any answer for success must get none.
+                context.logger.error("An event was not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
+                return await SenderProfile.privilegesWebhook.answer(cannotStore: .unavailable(), context: context)
             }
         }
     }

@@ -5,7 +5,6 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
-import Postgres
 
 /// `POST /v1/events` and `POST /hooks/{key}`: one event in, and an answer only when it is committed.
 struct IngestRoutes: Sendable {
@@ -28,6 +27,14 @@ struct IngestRoutes: Sendable {
 
     private func ingest(_ request: Request, context: APIContext, grant: Grant, source: Source) async throws -> Response {
         let deadline = ContinuousClock.now + requestDeadline
+        guard (request.headers[.contentLength].flatMap { Int($0) } ?? 0) <= maximumRecordSize else {
+            throw Problem(
+                .contentTooLarge,
+                "too_large",
+                "The body is larger than this server takes.",
+                headers: [.connection: "close"]
+            )
+        }
         let body = try await request.body.collect(upTo: maximumRecordSize)
         let now = Timestamp.now()
         let window = AcceptanceWindow(now: now, retentionDays: grant.retentionDays)
@@ -35,8 +42,8 @@ struct IngestRoutes: Sendable {
         do {
             let outcomes = try await writer.store(events, deadline: deadline)
             return try reply(outcomes)
-        } catch let error as PostgresError {
-            context.logger.error("An event was not stored", metadata: ["error": "\(error)"])
+        } catch let error where !(error is Problem) {
+            context.logger.error("An event was not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
             return await source.profile.answer(cannotStore: .unavailable(), context: context)
         }
     }
@@ -84,14 +91,16 @@ struct IngestRoutes: Sendable {
 
     /// The key's own source, else the one that the request names, else the tenant's default.
     private func source(of grant: Grant, named slug: String?) async throws -> Source {
-        let sources = try await sources.sources(of: grant.tenant)
         if let bound = grant.source {
-            guard let source = sources.first(where: { $0.id == bound }), slug == nil || slug == source.slug else {
+            guard let source = try await sources.source(of: grant.tenant, where: { $0.id == bound }) else {
+                throw Problem.unavailable()
+            }
+            guard slug == nil || slug == source.slug else {
                 throw Problem(.forbidden, "other_source", "This credential is bound to another source.")
             }
             return source
         }
-        guard let source = sources.first(where: { $0.slug == slug ?? "default" }) else {
+        guard let source = try await sources.source(of: grant.tenant, where: { $0.slug == slug ?? "default" }) else {
             throw Problem(.unprocessableContent, "unknown_source", "This tenant has no such source.")
         }
         return source

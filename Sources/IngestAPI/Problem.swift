@@ -29,6 +29,9 @@ struct Problem: Error, Sendable {
         headers: [.wwwAuthenticate: "Bearer"]
     )
 
+    /// Sent again it would be refused again.
+    var isSendersFault: Bool { (400..<500).contains(status.code) && status != .tooManyRequests }
+
     static let notFound = Problem(.notFound, "not_found", "There is nothing at this address.")
 
     static func unavailable(retryAfter: Int = 5) -> Problem {

@@ -1,8 +1,10 @@
+import EventCore
 import EventStore
 import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import NIOHTTP1
 import Postgres
 
 /// Where errors become HTTP, once for all routes; every answer carries the request's id.
@@ -25,17 +27,26 @@ struct ProblemMiddleware: RouterMiddleware {
         return response
     }
 
+    /// Errors of ours are made to be logged; of others only the kind is known to hold no payload.
+    static func loggable(_ error: any Error) -> String {
+        switch error {
+        case let error as PostgresError: "\(error)"
+        case let error as StoreError: "\(error)"
+        case let error as Problem: error.code
+        default: "\(type(of: error))"
+        }
+    }
+
     private func problem(for error: any Error, context: APIContext) -> Problem {
         switch error {
         case let problem as Problem:
             return problem
         case is NIOTooManyBytesError:
             return Problem(.contentTooLarge, "too_large", "The body is larger than this server takes.")
-        case let error as PostgresError:
-            context.logger.error("A statement failed", metadata: ["error": "\(error)"])
-            return .unavailable()
-        case let error as StoreError where error.code == .unsafeRole || error.code == .notReady:
-            context.logger.error("The database is not fit for use", metadata: ["error": "\(error)"])
+        case is HTTPParserError, is ChannelError, is IOError:
+            return Problem(.badRequest, "broken_body", "The request's body broke off, or is not HTTP.", headers: [.connection: "close"])
+        case is PostgresError, is StoreError, is SchemaError:
+            context.logger.error("The database failed a request", metadata: ["error": "\(Self.loggable(error))"])
             return .unavailable()
         case let error as any HTTPResponseError where error.status == .notFound:
             return .notFound
@@ -44,7 +55,7 @@ struct ProblemMiddleware: RouterMiddleware {
         case is CancellationError:
             return .unavailable()
         default:
-            context.logger.error("A request failed", metadata: ["error.type": "\(type(of: error))"])
+            context.logger.error("A request failed", metadata: ["error": "\(Self.loggable(error))"])
             return Problem(.internalServerError, "internal_error", "Something went wrong on this side; nothing was acknowledged.")
         }
     }

@@ -13,7 +13,11 @@ struct QueryParameters: Sendable {
                 throw Problem(.badRequest, "invalid_parameter", "The query is not percent-encoded UTF-8.")
             }
             guard allowed.contains(name) else {
-                throw Problem(.badRequest, "unknown_parameter", "Unknown parameter: \(name.prefix(64)).")
+                throw Problem(
+                    .badRequest,
+                    "unknown_parameter",
+                    "Unknown parameter: \(String(decoding: name.utf8.prefix(64), as: UTF8.self))."
+                )
             }
             guard values.updateValue(value, forKey: name) == nil else { throw Self.invalid(name, "is given twice") }
         }
@@ -22,7 +26,8 @@ struct QueryParameters: Sendable {
     /// Nil when it is absent; empty is a value nobody means.
     func text(_ name: String) throws -> String? {
         guard let value = values[name] else { return nil }
-        guard !value.isEmpty, !value.utf8.contains(0) else { throw Self.invalid(name, "is empty") }
+        guard !value.isEmpty else { throw Self.invalid(name, "is empty") }
+        guard !value.utf8.contains(0) else { throw Self.invalid(name, "holds the NUL character") }
         return value
     }
 

@@ -17,7 +17,10 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let deadline: TimeAmount
     private var isReadingBody = false
-    private var hasAnswered = false
+    /// Requests whose answer is not out yet: with pipelining there may be several.
+    private var unanswered = 0
+    private var closesAfterAnswer = false
+    private var isClosing = false
     private var timer: Scheduled<Void>?
     private var bodyBytes = 0
     /// Time spent waiting for this body, and since when it is waited for now.
@@ -44,9 +47,12 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head:
+        case .head(let head):
             isReadingBody = true
-            hasAnswered = false
+            if head.headerFields[.expect]?.lowercased() == "100-continue", unanswered == 0 {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+            }
+            unanswered += 1
             bodyBytes = 0
             waited = .zero
             waitingSince = .now()
@@ -57,14 +63,24 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             stopWaiting()
             isReadingBody = false
-            timer?.cancel()
+            if !isClosing { timer?.cancel() }
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .head = unwrapOutboundIn(data) { hasAnswered = true }
-        context.write(data, promise: promise)
+        switch unwrapOutboundIn(data) {
+        case .head(let head):
+            if head.headerFields[.connection] == "close" { closesAfterAnswer = true }
+            context.write(data, promise: promise)
+        case .body:
+            context.write(data, promise: promise)
+        case .end:
+            unanswered -= 1
+            guard closesAfterAnswer else { return context.write(data, promise: promise) }
+            context.writeAndFlush(data, promise: promise)
+            closeGently(context)
+        }
     }
 
     private func stopWaiting() {
@@ -82,8 +98,18 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         let total = waitingSince.map { waited + (.now() - $0) } ?? waited
         let isSlow = total >= deadline && bodyBytes / Self.minimumBytesPerSecond < Int(total.nanoseconds / 1_000_000_000)
         guard isSlow else { return schedule(context, after: .seconds(1)) }
-        if !hasAnswered { answerTooSlow(context) }
-        context.close(promise: nil)
+        // While an earlier request waits for its answer, this one's would be taken for it.
+        guard unanswered == 1 else { return context.close(promise: nil) }
+        answerTooSlow(context)
+        closeGently(context)
+    }
+
+    /// Ends our side, so that the answer is read before the sender learns that the rest of what it sends is unwanted.
+    private func closeGently(_ context: ChannelHandlerContext) {
+        isClosing = true
+        context.close(mode: .output, promise: nil)
+        timer?.cancel()
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { context.close(promise: nil) }
     }
 
     private func answerTooSlow(_ context: ChannelHandlerContext) {

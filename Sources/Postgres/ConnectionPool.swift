@@ -198,9 +198,13 @@ extension ConnectionPool {
             }
         case .fail(let waiter):
             let entry = state.waiters.removeValue(forKey: waiter)
+            let error =
+                state.machine.isClosing
+                ? PostgresError(.poolClosed, "the pool is closed")
+                : PostgresError(.poolTimeout, "as many wait for a connection as may")
             effects.append {
                 entry?.timer?.cancel()
-                entry?.continuation.resume(returning: .failure(PostgresError(.poolClosed, "the pool is closed")))
+                entry?.continuation.resume(returning: .failure(error))
             }
         case .retry(let instant):
             state.retry = Task {

@@ -19,6 +19,7 @@ struct PoolStateMachine {
 
     struct Settings {
         var maximumConnections: Int
+        var maximumWaiters = 1_000
         var idleCheckAfter: Duration
         var maximumLifetime: Duration
         var firstBackoff: Duration = .milliseconds(50)
@@ -80,7 +81,7 @@ struct PoolStateMachine {
     // MARK: Waiters
 
     mutating func checkout(_ waiter: WaiterID, now: Instant) -> [Action] {
-        guard !isClosing else { return [.fail(waiter)] }
+        guard !isClosing, waiters.count < settings.maximumWaiters else { return [.fail(waiter)] }
         waiters.append(waiter)
         return serve(now)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import LocalCluster
+import Postgres
 import TestSupport
 import Testing
 
@@ -21,9 +22,7 @@ import Testing
         let reply = try await server.post("/v1/events", body, key: scene.ingest)
         #expect(reply.status == 503 && reply.headers["retry-after"] != nil, "\(reply.body)")
         #expect(try await server.get("/v1/events", key: scene.query).status == 503)
-        let bytes = try server.exchange(
-            "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
-        )
+        let bytes = try scene.hookBytes(body)
         #expect(bytes.isEmpty, "the connection closes without a byte: \(String(decoding: bytes, as: UTF8.self))")
 
         try await cluster.start()
@@ -44,6 +43,7 @@ import Testing
         for pid in processes { try TestCluster.signal(pid, SIGSTOP) }
         let reply = try await scene.server.post("/v1/events", Webhook.body(secondsLater: 1), key: scene.ingest)
         #expect(reply.status == 503, "\(reply.body)")
+        #expect(try scene.hookBytes(Webhook.body(secondsLater: 1)).isEmpty, "a hook gets no byte")
         #expect(try await scene.server.get("/readyz").status == 503)
         for pid in processes { try TestCluster.signal(pid, SIGCONT) }
         let isBack = try await eventually(within: .seconds(10)) {
@@ -52,6 +52,21 @@ import Testing
         #expect(isBack)
         await scene.server.stop()
         try await cluster.remove()
+    }
+
+    @Test func givesAHookNoByteWhateverFails() async throws {
+        let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "1s"])
+        let blocker = try await scene.migrated.connect()
+        try await blocker.executeScript("BEGIN; LOCK TABLE sluice.sources", deadline: .now + .seconds(10))
+        #expect(try scene.hookBytes(Webhook.body()).isEmpty, "its source cannot be looked up")
+        try await blocker.executeScript("ROLLBACK", deadline: .now + .seconds(10))
+        #expect(try await scene.server.post(scene.hookPath, Webhook.body()).status == 200)
+        try await scene.migrated.psql("UPDATE schemas SET document = 'fields: ['")
+        let isBroken = try await eventually { try scene.hookBytes(Webhook.body(secondsLater: 1)).isEmpty }
+        #expect(isBroken, "its schema cannot be read")
+        #expect(try await scene.server.post("/v1/events", Webhook.body(secondsLater: 1), key: scene.ingest).status == 503)
+        await blocker.close()
+        await scene.server.stop()
     }
 
     @Test func startsWithoutADatabaseAndIsReadyOnceThereIsOne() async throws {

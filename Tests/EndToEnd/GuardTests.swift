@@ -1,5 +1,6 @@
 import Foundation
 import LocalCluster
+import Postgres
 import TestSupport
 import Testing
 
@@ -11,6 +12,43 @@ import Testing
         let answer = String(decoding: try scene.server.exchange(head), as: UTF8.self)
         #expect(answer.hasPrefix("HTTP/1.1 408 ") && answer.contains("\"too_slow\""), "\(answer)")
         #expect(try await scene.server.post(scene.hookPath, Webhook.body()).status == 200, "others feel nothing")
+        await scene.server.stop()
+    }
+
+    @Test func answersATooLargeBodyBeforeItComes() async throws {
+        let scene = try await Scene.make()
+        let head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nX-API-Key: \(scene.ingest)\r\nContent-Length: 999999999999\r\n\r\n{"
+        let answer = String(decoding: try scene.server.exchange(head), as: UTF8.self)
+        #expect(answer.hasPrefix("HTTP/1.1 413 "), "\(answer)")
+        await scene.server.stop()
+    }
+
+    @Test func saysContinueToASenderThatWaitsForIt() async throws {
+        let scene = try await Scene.make()
+        let body = Webhook.body()
+        let descriptor = try scene.server.open()
+        let head =
+            "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        try RunningServer.write(head, to: descriptor)
+        var first = [UInt8](repeating: 0, count: 12)
+        #expect(recv(descriptor, &first, first.count, Int32(MSG_WAITALL)) == 12)
+        #expect(String(decoding: first, as: UTF8.self) == "HTTP/1.1 100")
+        try RunningServer.write(body, to: descriptor)
+        let answer = String(decoding: try RunningServer.readToEnd(descriptor), as: UTF8.self)
+        #expect(answer.contains("HTTP/1.1 200 ") && answer.contains("\"accepted\":1"), "\(answer)")
+        await scene.server.stop()
+    }
+
+    @Test func neverAnswersOneRequestForAnother() async throws {
+        let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "2s"])
+        let blocker = try await scene.migrated.connect()
+        try await blocker.executeScript("BEGIN; LOCK TABLE sluice.sources", deadline: .now + .seconds(10))
+        let body = Webhook.body()
+        let first = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        // The second one's body never comes, and the first waits for the database as long.
+        let bytes = try scene.server.exchange(first + "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+        #expect(bytes.isEmpty, "\(String(decoding: bytes, as: UTF8.self))")
+        await blocker.close()
         await scene.server.stop()
     }
 
@@ -27,14 +65,18 @@ import Testing
         let scene = try await Scene.make()
         let body = Webhook.body()
         let descriptor = try scene.server.open()
-        let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-        try RunningServer.write(head + body.prefix(50), to: descriptor)
+        let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        try RunningServer.write(head, to: descriptor)
+        // Its answer tells that the request is in.
+        var first = [UInt8](repeating: 0, count: 12)
+        #expect(recv(descriptor, &first, first.count, Int32(MSG_WAITALL)) == 12)
+        try RunningServer.write(String(body.prefix(50)), to: descriptor)
         scene.server.process.signal(SIGTERM)
         let isClosed = try await eventually { (try? await scene.server.get("/livez")) == nil }
         #expect(isClosed, "no new connection is taken")
         try RunningServer.write(String(body.dropFirst(50)), to: descriptor)
         let answer = String(decoding: try RunningServer.readToEnd(descriptor), as: UTF8.self)
-        #expect(answer.hasPrefix("HTTP/1.1 200 ") && answer.contains("\"accepted\":1"), "\(answer)")
+        #expect(answer.contains("HTTP/1.1 200 ") && answer.contains("\"accepted\":1"), "\(answer)")
         #expect(await scene.server.process.waitForExit(within: .seconds(10)) == .exited(0))
         await scene.server.stop()
     }

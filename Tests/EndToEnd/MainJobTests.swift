@@ -77,6 +77,10 @@ import Testing
         #expect(other.status == 403, "\(other.body)")
         let read = try await scene.server.get("/v1/events", key: scene.query)
         #expect(read.json["data"].count == 1 && read.json["data"][0]["source"].string == "mac-fleet")
+        // Made a moment ago, while the tenant's sources are remembered.
+        _ = try await scene.administration.createSource(tenant: "acme", slug: "new", profile: .generic, schemaName: nil)
+        let new = try await scene.administration.createKey(tenant: "acme", kind: .ingest, source: "new").text
+        #expect(try await scene.server.post("/v1/events", Webhook.body(), key: new).status == 200)
         await scene.server.stop()
     }
 

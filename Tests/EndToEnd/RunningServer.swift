@@ -14,7 +14,9 @@ final class RunningServer: Sendable {
     /// - Parameter environment: added to the server's own.
     static func start(databaseURL: String, environment: [String: String] = [:]) async throws -> RunningServer {
         let port = try freePort()
-        let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(percentEncoded: false)
+        let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(
+            percentEncoded: false
+        )
         var variables = ["DATABASE_URL": databaseURL, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin", "REQUEST_DEADLINE": "3s"]
         variables.merge(environment) { $1 }
         let command = ChildCommand(

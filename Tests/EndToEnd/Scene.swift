@@ -35,6 +35,16 @@ struct Scene {
     }
 
     var hookPath: String { "/hooks/\(hook)" }
+
+    /// Every byte that a hook's sender gets back.
+    func hookBytes(_ body: String) throws -> [UInt8] {
+        try server.exchange(
+            """
+            POST \(hookPath) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+            Content-Length: \(body.utf8.count)\r\n\r\n\(body)
+            """
+        )
+    }
 }
 
 /// What the SAP client posts, at a time of the test's own.

@@ -12,7 +12,9 @@ enum SharedFiles {
     static func folder(_ path: String) throws -> [(name: String, bytes: [UInt8])]? {
         let folder = root.appending(path: path)
         guard FileManager.default.fileExists(atPath: folder.path(percentEncoded: false)) else {
-            print("\n*** LEFT OUT: no \(folder.path(percentEncoded: false)) here; the tests on these files have checked NOTHING. Set SLUICE_SHARED. ***\n")
+            print(
+                "\n*** LEFT OUT: no \(folder.path(percentEncoded: false)) here; the tests on these files have checked NOTHING. Set SLUICE_SHARED. ***\n"
+            )
             return nil
         }
         return try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)

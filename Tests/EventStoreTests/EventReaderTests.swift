@@ -33,6 +33,19 @@ import Testing
         #expect(seen == sorted.map(\.id))
     }
 
+    @Test func endsAPageThatHoldsManyBytes() async throws {
+        let fixture = try await Fixture.make()
+        let events = (0..<30).map {
+            fixture.event(fixture.acme, secondsAgo: Double($0), name: String(repeating: "x", count: 500_000) + "\($0)")
+        }
+        for event in events { _ = try await fixture.writer.store([event], deadline: fixture.deadline) }
+        let first = try await fixture.page(fixture.acme, limit: 1000)
+        #expect((17...18).contains(first.events.count))
+        let second = try await fixture.page(fixture.acme, after: first.next, limit: 1000)
+        #expect((first.events + second.events).map(\.id) == events.map(\.id))
+        #expect(second.next == nil)
+    }
+
     @Test func keepsItsPlaceWhileNewEventsArrive() async throws {
         let fixture = try await Fixture.make()
         _ = try await fixture.writer.store(

@@ -33,7 +33,7 @@ struct Fixture {
 
     /// The tenant's source `default`, freshly loaded.
     func source(_ tenant: TenantRecord, _ slug: String = "default") async throws -> Source? {
-        try await SourceDirectory(database, timeout: .seconds(5)).sources(of: tenant.id).first { $0.slug == slug }
+        try await SourceDirectory(database, timeout: .seconds(5)).source(of: tenant.id) { $0.slug == slug }
     }
 
     /// An event of a tenant, `seconds` ago.

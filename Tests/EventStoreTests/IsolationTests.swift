@@ -83,6 +83,18 @@ import Testing
         try await Database.checkLogin(try ConnectionConfiguration(url: fixture.migrated.apiURL), deadline: fixture.deadline)
     }
 
+    @Test(arguments: ["SUPERUSER", "BYPASSRLS"])
+    func refusesALoginThatMayBecomeSuchARole(attribute: String) async throws {
+        let cluster = try await TestCluster.startPrivate()
+        let migrated = try await MigratedDatabase.make(in: cluster)
+        try await cluster.psql("CREATE ROLE boss \(attribute); GRANT boss TO sluice_api")
+        let error = await #expect(throws: StoreError.self) {
+            try await Database.checkLogin(try ConnectionConfiguration(url: migrated.apiURL), deadline: .now + .seconds(10))
+        }
+        #expect(error?.code == .unsafeRole)
+        try await cluster.remove()
+    }
+
     @Test func neverTakesAnUnsafeLoginIntoUse() async throws {
         let fixture = try await Fixture.make()
         let database = Database(try ConnectionConfiguration(url: fixture.migrated.adminURL), maximumConnections: 1)

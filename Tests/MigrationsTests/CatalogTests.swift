@@ -154,6 +154,19 @@ import Testing
         #expect(Set(partitions) == ["1|8"])
     }
 
+    @Test func believesTheCatalogAboutMonthsAndKeepsWhatWasDetached() async throws {
+        let database = try await MigratedDatabase.make()
+        let month = try await database.psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
+        try await database.psql("ALTER TABLE sluice.events DETACH PARTITION sluice.events_\(month)")
+        #expect(try await database.psql("SELECT months_ready FROM sluice.readiness()") == "f")
+        #expect(try await database.psql("SELECT sluice.ensure_planned_months()") == "1")
+        #expect(try await database.psql("SELECT months_ready FROM sluice.readiness()") == "t")
+        let kept = try await database.psql(
+            "SELECT count(*) FROM pg_class WHERE relname LIKE 'events_\(month)_detached_%' AND relkind = 'r'"
+        )
+        #expect(kept == "1")
+    }
+
     /// A month long past, made as the first event of it would make it.
     private static let unplannedMonth = """
         INSERT INTO sluice.tenants (slug, name, retention_days) VALUES ('t', 'T', 3650);

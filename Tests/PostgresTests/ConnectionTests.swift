@@ -11,7 +11,7 @@ import Testing
             _ = try await connection.execute(Query("SELECT pg_sleep(30)"), deadline: start + .milliseconds(100))
         }
         #expect(error?.code == .deadlineExceeded)
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(20))
         #expect(connection.isUsable)
         #expect(try await connection.value("SELECT 1", as: Int32.self) == 1)
         await connection.close()
@@ -47,7 +47,7 @@ import Testing
         let start = ContinuousClock.now
         let error = await postgresError { _ = try await connection.execute(Query("SELECT 1"), deadline: start + .milliseconds(100)) }
         #expect(error?.code == .deadlineExceeded)
-        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(ContinuousClock.now - start < .seconds(20))
         #expect(connection.isClosed)
     }
 
@@ -66,7 +66,7 @@ import Testing
                 _ = try await connection.execute(Query("SELECT pg_sleep(30)"), deadline: start + .milliseconds(50))
             }
             #expect(error?.code == .deadlineExceeded)
-            #expect(ContinuousClock.now - start < .seconds(3))
+            #expect(ContinuousClock.now - start < .seconds(20))
             #expect(connection.isClosed)
         }
         kill(postmaster, SIGCONT)
@@ -80,7 +80,7 @@ import Testing
         let start = ContinuousClock.now
         let error = await postgresError { _ = try await Connection.connect(configuration, deadline: start + .milliseconds(100)) }
         #expect(error?.code == .deadlineExceeded)
-        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(ContinuousClock.now - start < .seconds(20))
         let connecting = Task { await postgresError { _ = try await Connection.connect(configuration, deadline: soon) } }
         silent.accept()
         connecting.cancel()

@@ -37,6 +37,12 @@ import Testing
         #expect(bench.machine.statistics == PoolStatistics(open: 2, idle: 1, leased: 1, waiting: 0, connecting: 0))
     }
 
+    @Test func letsOnlySoManyWait() {
+        var bench = Bench(maximum: 1)
+        for waiter in 1...1_000 { #expect(!bench.checkout(waiter).contains(.fail(waiter))) }
+        #expect(bench.checkout(1_001) == [.fail(1_001)])
+    }
+
     @Test func handsOutTheOneUsedLast() {
         var bench = Bench()
         _ = (bench.checkout(1), bench.checkout(2), bench.connected(1), bench.connected(2))

@@ -76,7 +76,7 @@ import Testing
         #expect(error?.code == .poolTimeout)
         #expect(error?.message.contains("/nonexistent") == true)
         #expect(error?.message.contains("hunter2") == false)
-        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(ContinuousClock.now - start < .seconds(20))
         patient.cancel()
         #expect(await patient.value?.code == .cancelled)
         await pool.close()
@@ -232,7 +232,7 @@ import Testing
         let start = ContinuousClock.now
         await pool.close(deadline: start + .milliseconds(50))
         #expect(await running.value?.code == .connectionLost)
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(20))
         await observer.close()
     }
 }

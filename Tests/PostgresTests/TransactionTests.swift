@@ -82,7 +82,7 @@ import Testing
             }
         }
         #expect(error?.code == .deadlineExceeded)
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(20))
         #expect(try await rows(connection) == 0)
         await connection.close()
     }
@@ -204,7 +204,7 @@ import Testing
             _ = try await connection.transaction(queries, deadline: start + .milliseconds(100))
         }
         #expect(error?.code == .deadlineExceeded)
-        #expect(ContinuousClock.now - start < .seconds(5))
+        #expect(ContinuousClock.now - start < .seconds(20))
         #expect(connection.isUsable)
         #expect(try await rows(connection) == 0)
         await connection.close()
@@ -221,7 +221,7 @@ import Testing
             _ = try await connection.transaction([Query("SELECT 1")], deadline: start + .milliseconds(100))
         }
         #expect(error?.code == .outcomeUnknown)
-        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(ContinuousClock.now - start < .seconds(20))
     }
 
     /// A backend that ends before COMMIT has certainly not committed.

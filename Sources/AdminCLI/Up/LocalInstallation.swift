@@ -150,7 +150,9 @@ actor LocalInstallation {
             let status = await cluster.exited()
             guard !isStopping, !Task.isCancelled, let status else { return nil }
             if status == .exited(0) {
-                Console.current.error("sluice: PostgreSQL was stopped from outside, and stays so until it is started (pg_ctl, or a new sluice up)")
+                Console.current.error(
+                    "sluice: PostgreSQL was stopped from outside, and stays so until it is started (pg_ctl, or a new sluice up)"
+                )
                 guard await watchForeignServer() else { return nil }
             }
             Console.current.error("sluice: PostgreSQL ended (\(status)); it is started again")

@@ -12,6 +12,8 @@ package struct EventReader: Sendable {
     /// A page, newest first. `occurred_at` is walked backwards in windows of one month, two, four … so that a page out of a
     /// few recent months never plans for, or looks into, the other hundred.
     ///
+    /// A page also ends when it holds `maximumPageBytes`, for a row may hold a megabyte.
+    ///
     /// - Parameters:
     ///   - retentionDays: older events are invisible, whether or not they are purged yet.
     ///   - after: the last position of the page before.
@@ -29,9 +31,9 @@ package struct EventReader: Sendable {
         // Nothing is stored beyond 24 h ahead of the clock that received it; a day more for clocks that differ.
         var end = min(filter.to ?? .latestPossible, now.adding(days: 2))
         if let after { end = min(end, after.occurredAt.next) }
-        var found: [StoredEvent] = []
+        let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
         var months = 0
-        while oldest < end, found.count <= limit {
+        while oldest < end, !found.isFull {
             let start = max(oldest, Month(of: end.previous).start(monthsBack: months))
             let query = SelectEvents(
                 tenant: tenant,
@@ -40,14 +42,15 @@ package struct EventReader: Sendable {
                 after: after,
                 limit: limit + 1 - found.count
             )
-            found += try await database.read(query, as: tenant, deadline: deadline)
+            try await database.stream(query, as: tenant, deadline: deadline) { found.add($0) }
             end = start
             months = months * 2 + 1
         }
-        let events = Array(found.prefix(limit))
-        let last = events.last.map { EventPosition(occurredAt: $0.occurredAt, id: $0.id) }
-        return EventPage(events: events, next: found.count > limit ? last : nil)
+        return found.page
     }
+
+    /// Of JSON text in one page; the row that goes beyond it is the page's last.
+    package static let maximumPageBytes = 8 << 20
 
     /// One event. Another tenant's id is as absent as one that never was.
     package func event(

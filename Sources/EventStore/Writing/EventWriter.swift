@@ -27,22 +27,27 @@ package struct EventWriter: Sendable {
         guard !events.isEmpty else { return [] }
         return try await database.pool.withConnection(deadline: deadline) { connection in
             var unavailable: Set<Month> = []
+            var tries = 0
             while true {
+                tries += 1
                 let storable = events.filter { !unavailable.contains(Month(of: $0.occurredAt)) }
                 do {
                     let inserted = try await Self.insert(storable, on: connection, deadline: deadline)
                     return Self.outcomes(of: events, inserted: inserted, unavailable: unavailable)
                 } catch let error as PostgresError where error.sqlState == .checkViolation {
                     let missing = try await Self.makeMonths(of: storable, on: connection, deadline: deadline)
-                    guard !missing.isEmpty else { continue }
+                    guard tries < Self.maximumTries else { throw error }
                     unavailable.formUnion(missing)
-                } catch let error as PostgresError where error.isTransient && error.sqlState != nil {
-                    // The server rolled it back by itself (deadlock, serialisation): nothing of it is there.
-                    guard ContinuousClock.now < deadline else { throw error }
+                } catch let error as PostgresError where [.deadlockDetected, .serializationFailure].contains(error.sqlState) {
+                    // The server rolled it back by itself: nothing of it is there.
+                    guard tries < Self.maximumTries, ContinuousClock.now < deadline else { throw error }
+                    try await Task.sleep(for: .milliseconds(.random(in: 5...50)))
                 }
             }
         }
     }
+
+    private static let maximumTries = 4
 
     /// One round trip: BEGIN, role, INSERT, COMMIT. The ids that were not there before.
     private static func insert(

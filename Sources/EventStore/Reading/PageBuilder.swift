@@ -1,0 +1,43 @@
+import Synchronization
+
+/// Collects a page's rows until there are enough of them, or enough bytes in them.
+final class PageBuilder: Sendable {
+    private struct State {
+        var events: [StoredEvent] = []
+        var bytes = 0
+        /// A row behind the page was seen, or the page is full of bytes.
+        var hasMore = false
+    }
+
+    private let maximumRows: Int
+    private let maximumBytes: Int
+    private let state = Mutex(State())
+
+    init(maximumRows: Int, maximumBytes: Int) {
+        self.maximumRows = maximumRows
+        self.maximumBytes = maximumBytes
+    }
+
+    var count: Int { state.withLock { $0.events.count } }
+    var isFull: Bool { state.withLock { $0.hasMore } }
+
+    /// Whether more may come. The row after the last tells that there is another page.
+    func add(_ event: StoredEvent) -> Bool {
+        state.withLock { state in
+            guard state.events.count < maximumRows, state.bytes < maximumBytes else {
+                state.hasMore = true
+                return false
+            }
+            state.events.append(event)
+            state.bytes += event.fields.count + event.extra.count
+            return true
+        }
+    }
+
+    var page: EventPage {
+        state.withLock { state in
+            let last = state.events.last.map { EventPosition(occurredAt: $0.occurredAt, id: $0.id) }
+            return EventPage(events: state.events, next: state.hasMore ? last : nil)
+        }
+    }
+}

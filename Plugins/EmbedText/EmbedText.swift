@@ -19,8 +19,9 @@ struct EmbedText: BuildToolPlugin {
             .buildCommand(
                 displayName: "Embedding \(files.count) text files into \(target.name)",
                 executable: try context.tool(named: "embed-text").url,
-                arguments: [output.path(percentEncoded: false)] + files.map { $0.path(percentEncoded: false) },
-                inputFiles: files,
+                arguments: [output.path(percentEncoded: false), folder.path(percentEncoded: false)],
+                // The folder too: a file that is new in it changes its date.
+                inputFiles: files + [folder],
                 outputFiles: [output]
             )
         ]

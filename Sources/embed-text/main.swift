@@ -1,5 +1,5 @@
-// Writes a Swift file whose `EmbeddedText.files` holds the named text files, in the order given.
-// Usage: embed-text OUTPUT FILE…
+// Writes a Swift file whose `EmbeddedText.files` holds the text files (.sql, .yaml) of a folder, by name.
+// Usage: embed-text OUTPUT FOLDER
 import Foundation
 
 /// A raw string literal that needs no escapes: more `#` than any run of them in the text.
@@ -10,15 +10,15 @@ func literal(_ text: String) -> String {
 }
 
 let arguments = CommandLine.arguments.dropFirst()
-guard let output = arguments.first else {
-    try? FileHandle.standardError.write(contentsOf: Data("usage: embed-text OUTPUT FILE…\n".utf8))
+guard let output = arguments.first, let folder = arguments.dropFirst().first else {
+    try? FileHandle.standardError.write(contentsOf: Data("usage: embed-text OUTPUT FOLDER\n".utf8))
     exit(64)
 }
 do {
     var source = "enum EmbeddedText {\n    static let files: [(name: String, text: String)] = [\n"
-    for path in arguments.dropFirst() {
-        let name = URL(filePath: path).lastPathComponent
-        let text = try String(contentsOfFile: path, encoding: .utf8)
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+    for name in names.sorted() where name.hasSuffix(".sql") || name.hasSuffix(".yaml") {
+        let text = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
         source += "(\(literal(name)),\n\(literal(text))),\n"
     }
     source += "    ]\n}\n"

@@ -3,8 +3,14 @@ package struct AcceptedEvent: Hashable, Sendable {
     package static let slotCount = 8
     /// `type`, `actor`, `machine` and indexed values are at most so many bytes of UTF-8.
     package static let longestIndexedValue = 512
+    /// An id that a record carries is at most so many bytes of UTF-8.
+    package static let longestExplicitID = 512
 
     package let id: EventID
+    /// The sender's own id for it: two deliveries with one id are one event, whatever their times.
+    package let explicitID: String?
+    /// The record's whole fingerprint; the same id with another digest is another event.
+    package let contentDigest: Fingerprint
     package let tenant: TenantID
     package let source: SourceID
     package let occurredAt: Timestamp
@@ -25,6 +31,8 @@ package struct AcceptedEvent: Hashable, Sendable {
 
     package init(
         id: EventID,
+        explicitID: String?,
+        contentDigest: Fingerprint,
         tenant: TenantID,
         source: SourceID,
         occurredAt: Timestamp,
@@ -39,6 +47,8 @@ package struct AcceptedEvent: Hashable, Sendable {
         hasStableTime: Bool
     ) {
         self.id = id
+        self.explicitID = explicitID
+        self.contentDigest = contentDigest
         self.tenant = tenant
         self.source = source
         self.occurredAt = occurredAt

@@ -1,5 +1,5 @@
-/// A published schema version, made ready to read records.
-package struct CompiledSchema: Sendable {
+/// A published schema version, made ready to read records. An object, so that a record costs no copy of it.
+package final class CompiledSchema: Sendable {
     package struct Field: Hashable, Sendable {
         package let name: String
         package let type: SchemaField.FieldType
@@ -31,12 +31,14 @@ package struct CompiledSchema: Sendable {
         self.fields = fields
         rules = zip(document.fields, fields).map { FieldRule($0, slot: $1.slot) }
 
-        var pointers = PointerTree()
-        if let pointer = document.core.occurredAt?.from { pointers.insert(pointer, .occurredAt) }
-        if let pointer = document.core.type { pointers.insert(pointer, .type) }
-        if let pointer = document.core.actor { pointers.insert(pointer, .actor) }
-        if let pointer = document.core.machine { pointers.insert(pointer, .machine) }
-        for (place, field) in document.fields.enumerated() { pointers.insert(field.from, .field(place)) }
-        self.pointers = pointers
+        var pointers: [(JSONPointer, PointerTree.Target)] = []
+        let core = document.core
+        if let pointer = core.occurredAt?.from { pointers.append((pointer, .occurredAt)) }
+        if let pointer = core.type { pointers.append((pointer, .type)) }
+        if let pointer = core.actor { pointers.append((pointer, .actor)) }
+        if let pointer = core.machine { pointers.append((pointer, .machine)) }
+        if let pointer = document.id { pointers.append((pointer, .id)) }
+        for (place, field) in document.fields.enumerated() { pointers.append((field.from, .field(place))) }
+        self.pointers = PointerTree(pointers)
     }
 }

@@ -1,5 +1,5 @@
 /// A schema field made ready: what costs time to work out is worked out once.
-struct FieldRule: Sendable {
+final class FieldRule: Sendable {
     struct Translated: Hashable, Sendable {
         /// JSON text, for `fields`.
         let json: [UInt8]

@@ -23,26 +23,17 @@ package struct Fingerprint: Hashable, Sendable {
     /// Nil when these are not 32 bytes.
     package init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
-        self.init(collecting: bytes)
+        words = bytes.withUnsafeBytes { Self.words(of: $0) }
     }
 
     /// The SHA-256 of `message`.
     package init(hashing message: [UInt8]) {
-        self.init(collecting: SHA256.hash(data: message))
+        words = SHA256.hash(data: message).withUnsafeBytes { Self.words(of: $0) }
     }
 
-    private init(collecting bytes: some Sequence<UInt8>) {
-        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        for (place, byte) in bytes.enumerated() {
-            let byte = UInt64(byte)
-            switch place >> 3 {
-            case 0: words.0 = words.0 << 8 | byte
-            case 1: words.1 = words.1 << 8 | byte
-            case 2: words.2 = words.2 << 8 | byte
-            default: words.3 = words.3 << 8 | byte
-            }
-        }
-        self.words = words
+    private static func words(of bytes: UnsafeRawBufferPointer) -> (UInt64, UInt64, UInt64, UInt64) {
+        let word = { (place: Int) in UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: place * 8, as: UInt64.self)) }
+        return (word(0), word(1), word(2), word(3))
     }
 
     package static func == (left: Fingerprint, right: Fingerprint) -> Bool { left.words == right.words }

@@ -41,7 +41,8 @@ extension JSONTape {
         }
         let digits = max(integerPlaces + exponent, 1) + max(fractionDigits - exponent, 0)
         // Even a zero's exponent has a bound in PostgreSQL; a hundred times our digits is far below it.
-        if digits > Self.maximumDigits || abs(exponent) > Self.maximumDigits * 100 {
+        expansion += max(0, digits - (at - start))
+        if digits > Self.maximumDigits || abs(exponent) > Self.maximumDigits * 100 || expansion > Self.maximumExpansion {
             note(JSONError(.numberOutOfRange, at: start))
         }
         return at

@@ -10,6 +10,7 @@ extension JSONTape {
 
     /// Appends a value as sent, without the white space between its tokens.
     func appendCompact(_ index: Int, _ bytes: Span<UInt8>, to output: inout [UInt8]) {
+        guard hasBlanks else { return output.append(bytes, tokens[index].range) }
         let end = tokens[index].next
         var at = tokens[index].start
         for place in index..<end {
@@ -20,6 +21,15 @@ extension JSONTape {
             at = token.end
         }
         appendGap(at..<max(at, tokens[index].end), bytes, to: &output)
+    }
+
+    /// Appends a key, a colon and the value, in the same way.
+    func appendMember(_ key: Int, _ bytes: Span<UInt8>, to output: inout [UInt8]) {
+        let value = tokens[key + 1].range
+        guard hasBlanks else { return output.append(bytes, tokens[key].start..<max(tokens[key].start, value.upperBound)) }
+        output.append(bytes, tokens[key].range)
+        output.append(UInt8(ascii: ":"))
+        appendCompact(key + 1, bytes, to: &output)
     }
 
     /// Between two leaves there are only brackets, commas, colons and white space.

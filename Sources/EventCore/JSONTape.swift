@@ -7,11 +7,18 @@ package struct JSONTape: Sendable {
     package static let maximumDepth = 64
     /// A number may not expand to more digits than this. (jsonb would hold 131,072 before the point; nobody means that.)
     package static let maximumDigits = 1_000
+    /// Of a record: what is read back is not much longer than what was sent.
+    static let maximumExpansion = 64 * 1024
 
     package private(set) var tokens: [JSONToken] = []
     private var open: [(token: Int, members: Int)] = []
     private var keys = KeySet()
-    private var unstorable: JSONError?
+    /// Whether the last value scanned has white space between its tokens.
+    private(set) var hasBlanks = false
+    /// The first thing in the last text scanned that is JSON but cannot be stored.
+    private(set) var unstorable: JSONError?
+    /// Digits that a record's numbers have written out, and had not as sent: `1e999` has 1,000 for its five characters.
+    var expansion = 0
 
     package init() {
         open.reserveCapacity(Self.maximumDepth)
@@ -46,11 +53,19 @@ package struct JSONTape: Sendable {
         return at
     }
 
+    private mutating func skipBlanks(_ bytes: Span<UInt8>, from start: Int) -> Int {
+        guard start < bytes.count, bytes[start].isJSONWhiteSpace else { return start }
+        hasBlanks = true
+        return Self.skipWhiteSpace(bytes, from: start + 1)
+    }
+
     /// Scans the first value at or after `start`, returns the offset after it. Does not throw what it noted as unstorable.
-    private mutating func scanValue(_ bytes: Span<UInt8>, from start: Int) throws(JSONError) -> Int {
+    mutating func scanValue(_ bytes: Span<UInt8>, from start: Int) throws(JSONError) -> Int {
         tokens.removeAll(keepingCapacity: true)
         open.removeAll(keepingCapacity: true)
         unstorable = nil
+        expansion = 0
+        hasBlanks = false
         guard bytes.count < Int(UInt32.max) else { throw JSONError(.tooLarge, at: 0) }
         var at = Self.skipWhiteSpace(bytes, from: start)
         guard at < bytes.count else { throw JSONError(.empty, at: at) }
@@ -59,7 +74,7 @@ package struct JSONTape: Sendable {
         }
         while true {
             var isComplete = true
-            at = Self.skipWhiteSpace(bytes, from: at)
+            at = skipBlanks(bytes, from: at)
             guard at < bytes.count else { throw JSONError(.unexpectedEnd, at: at) }
             switch bytes[at] {
             case UInt8(ascii: "{"):
@@ -95,13 +110,13 @@ package struct JSONTape: Sendable {
 
     /// What follows a value inside a container: a comma (with, in an object, the next key), or the container's end.
     private mutating func scanAfterValue(in container: Int, _ bytes: Span<UInt8>, at start: Int) throws(JSONError) -> (Int, Bool) {
-        let at = Self.skipWhiteSpace(bytes, from: start)
+        let at = skipBlanks(bytes, from: start)
         guard at < bytes.count else { throw JSONError(.unexpectedEnd, at: at) }
         let isObject = tokens[container].kind == .object
         switch bytes[at] {
         case UInt8(ascii: ","):
             guard isObject else { return (at + 1, false) }
-            return (try scanKey(bytes, at: Self.skipWhiteSpace(bytes, from: at + 1)), false)
+            return (try scanKey(bytes, at: skipBlanks(bytes, from: at + 1)), false)
         case UInt8(ascii: "}") where isObject, UInt8(ascii: "]") where !isObject:
             try closeContainer(bytes, end: at + 1)
             return (at + 1, true)
@@ -114,7 +129,7 @@ package struct JSONTape: Sendable {
         guard open.count < Self.maximumDepth else { throw JSONError(.tooDeep, at: at) }
         open.append((tokens.count, 0))
         append(JSONToken(kind, start: at, end: at + 1, next: tokens.count + 1))
-        return Self.skipWhiteSpace(bytes, from: at + 1)
+        return skipBlanks(bytes, from: at + 1)
     }
 
     private mutating func closeContainer(_ bytes: Span<UInt8>, end: Int) throws(JSONError) {
@@ -131,7 +146,7 @@ package struct JSONTape: Sendable {
         guard start < bytes.count else { throw JSONError(.unexpectedEnd, at: start) }
         guard bytes[start] == UInt8(ascii: "\"") else { throw JSONError(.unexpectedByte, at: start) }
         if !open.isEmpty { open[open.count - 1].members += 1 }
-        let at = Self.skipWhiteSpace(bytes, from: try scanString(bytes, at: start))
+        let at = skipBlanks(bytes, from: try scanString(bytes, at: start))
         guard at < bytes.count else { throw JSONError(.unexpectedEnd, at: at) }
         guard bytes[at] == UInt8(ascii: ":") else { throw JSONError(.unexpectedByte, at: at) }
         return at + 1

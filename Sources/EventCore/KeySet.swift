@@ -28,7 +28,18 @@ struct KeySet: Sendable {
     private func firstPair(ofObject object: Int, tokens: [JSONToken], _ bytes: Span<UInt8>) -> Int? {
         let end = tokens[object].next
         var key = object + 1
+        // A bit for each length and ends of a key: only keys that share one can be the same.
+        var seen: UInt64 = 0
         while key < end {
+            let contents = tokens[key].contents
+            var mix = contents.count
+            if !contents.isEmpty { mix = mix &* 7 &+ Int(bytes[contents.lowerBound]) &* 3 &+ Int(bytes[contents.upperBound - 1]) &* 5 }
+            let bit: UInt64 = 1 << UInt64(mix & 63)
+            guard seen & bit != 0 else {
+                seen |= bit
+                key = tokens[key + 1].next
+                continue
+            }
             var other = object + 1
             while other < key {
                 if bytes.isEqual(tokens[key].contents, tokens[other].contents) { return key }
@@ -88,8 +99,12 @@ extension Span<UInt8> {
     }
 
     func isEqual(_ range: Range<Int>, _ other: [UInt8]) -> Bool {
-        guard range.count == other.count else { return false }
-        for place in 0..<other.count where self[range.lowerBound + place] != other[place] { return false }
+        isEqual(range, other.span, 0..<other.count)
+    }
+
+    func isEqual(_ range: Range<Int>, _ other: Span<UInt8>, _ otherRange: Range<Int>) -> Bool {
+        guard range.count == otherRange.count else { return false }
+        for place in 0..<range.count where self[range.lowerBound + place] != other[otherRange.lowerBound + place] { return false }
         return true
     }
 }

@@ -18,6 +18,22 @@ extension RecordMapper {
         return text
     }
 
+    /// The request's id for the record, else the schema's: a string, or a number's digits as sent. Neither null nor an empty text is an id.
+    mutating func explicitID(_ pointer: JSONPointer?, _ record: Span<UInt8>, _ reading: Reading) throws(Rejection) -> String? {
+        if let id = reading.requestRecordID { return id }
+        guard let pointer, let value = value(of: .id) else { return nil }
+        let text: String
+        switch tape.kind(of: value) {
+        case .string: text = tape.string(value, record)
+        case .number: text = String(utf8: record, tape.tokens[value].range)
+        default: throw Rejection(.typeMismatch, pointer: pointer.description, "must be a string or a number")
+        }
+        guard text.utf8.count <= AcceptedEvent.longestExplicitID else {
+            throw Rejection(.tooLong, pointer: pointer.description, "longer than \(AcceptedEvent.longestExplicitID) bytes")
+        }
+        return text.isEmpty ? nil : text
+    }
+
     /// The schema's `occurred_at`: it must be there, and a time that is accepted.
     mutating func occurredAt(
         _ rule: SchemaDocument.Core.OccurredAt?,
@@ -67,10 +83,10 @@ extension RecordMapper {
             var sent: [UInt8] = []
             JSONTape.decode(token, record, into: &sent)
             guard let timestamp = Timestamp(rfc3339: sent.span) else { return nil }
-            return (timestamp, timestamp.rfc3339Bytes() == sent)
+            return (timestamp, Timestamp.isCanonical(sent.span))
         }
         guard let timestamp = Timestamp(rfc3339: record.extracting(token.contents)) else { return nil }
-        return (timestamp, record.isEqual(token.contents, timestamp.rfc3339Bytes()))
+        return (timestamp, Timestamp.isCanonical(record.extracting(token.contents)))
     }
 
     /// Whether a target is in the record, null or not.

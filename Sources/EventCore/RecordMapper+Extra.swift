@@ -10,6 +10,7 @@ extension RecordMapper {
             }
         }
         var extra: [UInt8] = []
+        extra.reserveCapacity(record.count)
         if !appendLeft(of: 0, record, to: &extra) { extra.append("{}") }
         return extra
     }
@@ -45,12 +46,12 @@ extension RecordMapper {
             var isWritten = false
             if tape.tokens[value].mark != .restorable {
                 if !isEmpty { extra.append(UInt8(ascii: ",")) }
-                extra.append(record, tape.tokens[key].range)
-                extra.append(UInt8(ascii: ":"))
                 if tape.tokens[value].mark == .parent {
+                    extra.append(record, tape.tokens[key].range)
+                    extra.append(UInt8(ascii: ":"))
                     isWritten = appendLeft(of: value, record, to: &extra)
                 } else {
-                    tape.appendCompact(value, record, to: &extra)
+                    tape.appendMember(key, record, to: &extra)
                     isWritten = true
                 }
             }

@@ -14,7 +14,8 @@ extension RecordMapper {
     mutating func fields(_ schema: CompiledSchema, _ record: Span<UInt8>, slots: inout [String?]) throws(Rejection) -> [UInt8] {
         var fields: [UInt8] = [UInt8(ascii: "{")]
         fields.reserveCapacity(record.count / 2 + 2)
-        for (place, rule) in schema.rules.enumerated() {
+        for place in schema.rules.indices {
+            let rule = schema.rules[place]
             guard let index = value(of: .field(place)), !isEmptyNull(index, rule) else {
                 guard !rule.isRequired else { throw Rejection(.missingField, pointer: rule.pointer, "required, and not there") }
                 if wasSent(.field(place)) {

@@ -9,6 +9,7 @@ package struct RecordMapper: Sendable {
     private var members: [Int] = []
     /// Memory for many tokens is given back with the next record.
     private var isLarge = false
+    private static let fewMembers = 24
     private static let largeRecord = 256 * 1_024
 
     package init() {}
@@ -20,18 +21,7 @@ package struct RecordMapper: Sendable {
         receivedAt: Timestamp,
         window: AcceptanceWindow
     ) -> Result<AcceptedEvent, Rejection> {
-        if isLarge { self = RecordMapper() }
-        isLarge = record.count > Self.largeRecord
-        do {
-            try scan(record)
-            let reading = Reading(source: source, receivedAt: receivedAt, window: window)
-            if let schema = source.schema {
-                return .success(try map(record, with: schema, reading))
-            }
-            return .success(try keepWhole(record, reading))
-        } catch {
-            return .failure(error)
-        }
+        accept(record, Reading(source: source, receivedAt: receivedAt, window: window))
     }
 
     package mutating func accept(
@@ -57,15 +47,52 @@ package struct RecordMapper: Sendable {
         let source: Source
         let receivedAt: Timestamp
         let window: AcceptanceWindow
+        /// The record's id by the request's own; wins over the schema's.
+        var requestRecordID: String?
     }
 
-    private mutating func scan(_ record: Span<UInt8>) throws(Rejection) {
+    mutating func accept(_ record: Span<UInt8>, _ reading: Reading) -> Result<AcceptedEvent, Rejection> {
+        forgetLarge(next: record.count)
         do {
             try tape.scan(record)
         } catch {
-            throw Rejection(error)
+            return .failure(Rejection(error))
         }
-        guard tape.kind(of: 0) == .object else { throw Rejection(.notAnObject, "an event is a JSON object") }
+        return readScanned(record, reading)
+    }
+
+    /// Scans the value that the bytes start with; returns the offset after it. `readScanned` reads it.
+    mutating func scanValue(_ bytes: Span<UInt8>) throws(JSONError) -> Int {
+        forgetLarge(next: 0)
+        defer { isLarge = tape.tokens.count > Self.largeRecord / 8 }
+        return try tape.scanValue(bytes, from: 0)
+    }
+
+    /// False for a number or a literal: only what follows tells where it ends.
+    var isScannedValueDelimited: Bool {
+        switch tape.tokens.first?.kind {
+        case .object, .array, .string: true
+        default: false
+        }
+    }
+
+    /// Reads the record that was scanned last: the same bytes.
+    mutating func readScanned(_ record: Span<UInt8>, _ reading: Reading) -> Result<AcceptedEvent, Rejection> {
+        do throws(Rejection) {
+            if let unstorable = tape.unstorable { throw Rejection(unstorable) }
+            guard tape.kind(of: 0) == .object else { throw Rejection(.notAnObject, "an event is a JSON object") }
+            if let schema = reading.source.schema {
+                return .success(try map(record, with: schema, reading))
+            }
+            return .success(try keepWhole(record, reading))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private mutating func forgetLarge(next size: Int) {
+        if isLarge { self = RecordMapper() }
+        isLarge = size > Self.largeRecord
     }
 
     private mutating func keepWhole(_ record: Span<UInt8>, _ reading: Reading) throws(Rejection) -> AcceptedEvent {
@@ -73,8 +100,11 @@ package struct RecordMapper: Sendable {
         var extra: [UInt8] = []
         extra.reserveCapacity(record.count)
         tape.appendCompact(0, record, to: &extra)
+        let digest = fingerprint(record, reading.source)
         return AcceptedEvent(
-            id: EventID(occurredAt: occurredAt, fingerprint: fingerprint(record, reading.source)),
+            id: Self.identity(occurredAt, isStable, digest, reading.requestRecordID),
+            explicitID: reading.requestRecordID,
+            contentDigest: digest,
             tenant: reading.source.tenant,
             source: reading.source.id,
             occurredAt: occurredAt,
@@ -100,11 +130,15 @@ package struct RecordMapper: Sendable {
         let type = try coreText(.type, core.type, record)
         let actor = try coreText(.actor, core.actor, record)
         let machine = try coreText(.machine, core.machine, record)
+        let explicitID = try explicitID(schema.document.id, record, reading)
         var slots: [String?] = []
         let fields = try fields(schema, record, slots: &slots)
         let extra = try extra(schema.document.unknown, record)
+        let digest = fingerprint(record, reading.source)
         return AcceptedEvent(
-            id: EventID(occurredAt: occurredAt, fingerprint: fingerprint(record, reading.source)),
+            id: Self.identity(occurredAt, isStable, digest, explicitID),
+            explicitID: explicitID,
+            contentDigest: digest,
             tenant: reading.source.tenant,
             source: reading.source.id,
             occurredAt: occurredAt,
@@ -120,6 +154,13 @@ package struct RecordMapper: Sendable {
         )
     }
 
+    /// What makes an event itself: its time and its content. One without a time of its own is told by its sender's id from another of the
+    /// same content in the same request.
+    private static func identity(_ occurredAt: Timestamp, _ isStable: Bool, _ digest: Fingerprint, _ explicitID: String?) -> EventID {
+        guard !isStable, let explicitID else { return EventID(occurredAt: occurredAt, fingerprint: digest) }
+        return EventID(occurredAt: occurredAt, fingerprint: Fingerprint(hashing: digest.bytes + Array(explicitID.utf8)))
+    }
+
     /// Finds the values that the pointers name, and marks them.
     private mutating func claim(_ tree: PointerTree, node: Int, object: Int, _ record: Span<UInt8>) {
         let end = tape.tokens[object].next
@@ -130,7 +171,7 @@ package struct RecordMapper: Sendable {
                 let targets = tree.nodes[child].targets
                 if !targets.isEmpty {
                     tape.mark(value, .altered)
-                    for target in targets { found[target.place] = value }
+                    for target in targets { found[tree.targets[target].place] = value }
                 } else if tape.kind(of: value) == .object {
                     tape.mark(value, .parent)
                     claim(tree, node: child, object: value, record)
@@ -145,15 +186,11 @@ package struct RecordMapper: Sendable {
 
     private mutating func child(of node: Int, in tree: PointerTree, _ key: Int, _ record: Span<UInt8>) -> Int? {
         let token = tape.tokens[key]
-        guard token.isEscaped else {
-            for child in tree.nodes[node].children where record.isEqual(token.contents, child.key) { return child.node }
-            return nil
-        }
+        guard token.isEscaped else { return tree.child(of: node, record, token.contents) }
         // Decoded once, not once a child: many escaped keys must not cost more than others.
         text.removeAll(keepingCapacity: true)
         JSONTape.decode(token, record, into: &text)
-        for child in tree.nodes[node].children where text == child.key { return child.node }
-        return nil
+        return tree.child(of: node, text.span, 0..<text.count)
     }
 
     /// The hash of the record as sent; see `Fingerprint`.
@@ -161,33 +198,50 @@ package struct RecordMapper: Sendable {
         members.removeAll(keepingCapacity: true)
         let end = tape.tokens[0].next
         var key = 1
+        var last: Range<Int>?
         var isSorted = true
+        let left = source.profile.unfingerprintedKey
         while key < end {
-            if let left = source.profile.unfingerprintedKey, tape.isKey(key, left, record) {
-                key = tape.tokens[key + 1].next
+            let token = tape.tokens[key]
+            let next = tape.tokens[key + 1].next
+            if let left, token.isEscaped || token.contents.count == left.count, tape.isKey(key, left, record) {
+                key = next
                 continue
             }
-            if let last = members.last, !record.precedes(tape.tokens[last].contents, tape.tokens[key].contents) { isSorted = false }
+            if let last, !record.precedes(last, token.contents) { isSorted = false }
+            last = token.contents
             members.append(key)
-            key = tape.tokens[key + 1].next
+            key = next
         }
         if !isSorted { sortMembers(record) }
 
         text.removeAll(keepingCapacity: true)
         text.append(Fingerprint.format)
-        for shift in [24, 16, 8, 0] { text.append(UInt8(truncatingIfNeeded: source.id.rawValue >> Int32(shift))) }
+        for place: Int32 in 0..<4 { text.append(UInt8(truncatingIfNeeded: source.id.rawValue >> (24 - 8 * place))) }
         text.append(UInt8(ascii: "{"))
         for (place, key) in members.enumerated() {
             if place > 0 { text.append(UInt8(ascii: ",")) }
-            text.append(record, tape.tokens[key].range)
-            text.append(UInt8(ascii: ":"))
-            tape.appendCompact(key + 1, record, to: &text)
+            tape.appendMember(key, record, to: &text)
         }
         text.append(UInt8(ascii: "}"))
         return Fingerprint(hashing: text)
     }
 
     private mutating func sortMembers(_ record: Span<UInt8>) {
+        guard members.count > Self.fewMembers else {
+            // By insertion: what most records have, nearly in order.
+            for end in members.indices.dropFirst() {
+                let key = members[end]
+                let contents = tape.tokens[key].contents
+                var place = end
+                while place > 0, record.precedes(contents, tape.tokens[members[place - 1]].contents) {
+                    members[place] = members[place - 1]
+                    place -= 1
+                }
+                members[place] = key
+            }
+            return
+        }
         let tokens = tape.tokens
         let keys = members.map { tokens[$0].contents }
         record.withUnsafeBufferPointer { bytes in

@@ -11,6 +11,7 @@ package struct Rejection: Error, Hashable, Sendable {
         case numberOutOfRange = "number_out_of_range"
         case missingField = "missing_field"
         case typeMismatch = "type_mismatch"
+        case tooLarge = "too_large"
         case tooLong = "too_long"
         case tooShort = "too_short"
         case notInEnum = "not_in_enum"
@@ -52,7 +53,7 @@ extension Rejection {
         case .tooDeep: self.init(.tooDeep, "nested deeper than \(JSONTape.maximumDepth), at byte \(error.offset)")
         case .nulCharacter: self.init(.nulCharacter, "a string holds the NUL character, at byte \(error.offset)")
         case .numberOutOfRange:
-            self.init(.numberOutOfRange, "a number has more than \(JSONTape.maximumDigits) digits, at byte \(error.offset)")
+            self.init(.numberOutOfRange, "a number, or all together, have too many digits when written out, at byte \(error.offset)")
         case .byteOrderMark: self.init(.notJSON, "the text starts with a byte order mark")
         case .unexpectedByte: self.init(.notJSON, "unexpected character at byte \(error.offset)")
         case .unexpectedEnd: self.init(.notJSON, "the text ends too early, at byte \(error.offset)")

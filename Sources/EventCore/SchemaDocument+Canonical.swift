@@ -1,8 +1,15 @@
 extension SchemaDocument {
     /// Keys in a fixed order, defaults left out, fields in the document's order (which is that of `fields` in an event).
-    static func canonicalForm(name: String, core: Core, fields: [SchemaField], unknown: UnknownMembers) -> String {
+    static func canonicalForm(
+        name: String,
+        id: JSONPointer?,
+        core: Core,
+        fields: [SchemaField],
+        unknown: UnknownMembers
+    ) -> String {
         let members = [
             ("schema", quoted(name)),
+            ("id", id.map { quoted($0.description) }),
             ("core", canonical(core)),
             ("fields", object(fields.map { ($0.name, canonical($0)) })),
             ("unknown", quoted(unknown.rawValue)),

@@ -2,7 +2,7 @@ extension SchemaDocument {
     /// Reads the format of the documentation's schema page, as YAML or JSON. Unknown keys are errors.
     package init(yaml: String) throws(SchemaError) {
         let root = SchemaNode(node: try SchemaText.root(yaml), path: "")
-        let members = try root.members(allowed: ["schema", "core", "fields", "unknown"])
+        let members = try root.members(allowed: ["schema", "id", "core", "fields", "unknown"])
         guard let schema = members["schema"] else { throw root.error("`schema: <name>` is missing") }
         let name = try schema.text()
         guard Self.isName(name, extra: "-_.") else {
@@ -19,7 +19,7 @@ extension SchemaDocument {
             throw place.error("more than \(Self.mostIndexedFields) fields are `indexed`")
         }
         let unknown: UnknownMembers? = try members["unknown"].map { node throws(SchemaError) in try node.choice(of: UnknownMembers.self) }
-        self.init(name: name, core: core, fields: fields, unknown: unknown ?? .keep)
+        self.init(name: name, id: try members["id"]?.pointer(), core: core, fields: fields, unknown: unknown ?? .keep)
         try refuseNestedPointers(at: place)
     }
 
@@ -46,7 +46,7 @@ extension SchemaDocument {
 
     /// A value is read whole or looked into, never both.
     private func refuseNestedPointers(at place: SchemaNode) throws(SchemaError) {
-        let core = [core.type, core.occurredAt?.from, core.actor, core.machine].compactMap { $0 }
+        let core = [id, core.type, core.occurredAt?.from, core.actor, core.machine].compactMap { $0 }
         let pointers = Set(core + fields.map(\.from))
         let paths = Set(pointers.map(\.segments))
         for pointer in pointers {

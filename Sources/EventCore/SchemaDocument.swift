@@ -29,6 +29,8 @@ package struct SchemaDocument: Hashable, Sendable {
     package static let mostIndexedFields = AcceptedEvent.slotCount
 
     package let name: String
+    /// Where the sender's own id of an event is, for senders without a stable time.
+    package let id: JSONPointer?
     package let core: Core
     package let fields: [SchemaField]
     package let unknown: UnknownMembers
@@ -37,12 +39,13 @@ package struct SchemaDocument: Hashable, Sendable {
     /// SHA-256 of the canonical form, 32 bytes.
     package let checksum: [UInt8]
 
-    init(name: String, core: Core, fields: [SchemaField], unknown: UnknownMembers) {
+    init(name: String, id: JSONPointer?, core: Core, fields: [SchemaField], unknown: UnknownMembers) {
         self.name = name
+        self.id = id
         self.core = core
         self.fields = fields
         self.unknown = unknown
-        canonicalForm = Self.canonicalForm(name: name, core: core, fields: fields, unknown: unknown)
+        canonicalForm = Self.canonicalForm(name: name, id: id, core: core, fields: fields, unknown: unknown)
         checksum = Fingerprint(hashing: Array(canonicalForm.utf8)).bytes
     }
 }

@@ -47,6 +47,17 @@ extension Timestamp {
         String(decoding: rfc3339Bytes(), as: UTF8.self)
     }
 
+    /// Whether RFC 3339 text that was read is just what `rfc3339` writes for it.
+    static func isCanonical(_ bytes: Span<UInt8>) -> Bool {
+        guard bytes.count == 20 || bytes.count == 24 || bytes.count == 27, bytes[10] == UInt8(ascii: "T"),
+            bytes[bytes.count - 1] == UInt8(ascii: "Z"), bytes[17] != UInt8(ascii: "6")
+        else { return false }
+        guard bytes.count > 20 else { return true }
+        // Three digits, or six: zeros are not written.
+        return bytes[bytes.count - 2] != UInt8(ascii: "0") || bytes[bytes.count - 3] != UInt8(ascii: "0")
+            || bytes[bytes.count - 4] != UInt8(ascii: "0")
+    }
+
     func rfc3339Bytes() -> [UInt8] {
         let (seconds, fraction) = Self.floorDivide(microsecondsSince1970, Self.microsecondsPerSecond)
         let (days, ofDay) = Self.floorDivide(seconds, Self.secondsPerDay)

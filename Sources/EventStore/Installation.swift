@@ -31,6 +31,15 @@ package struct Installation: Sendable {
     package func ensurePlannedMonths(deadline: ContinuousClock.Instant) async throws -> Int {
         Int(try await database.call(EnsurePlannedMonths(), deadline: deadline).first ?? 0)
     }
+
+    /// Deletes what need not be kept any longer: quarantined records (30 days), remembered ids (7 days). How many rows.
+    ///
+    /// One batch of each at a time; call again until it returns 0.
+    package func sweep(deadline: ContinuousClock.Instant) async throws -> Int {
+        let refused = try await database.call(SweepQuarantine(batch: 1_000), deadline: deadline).first ?? 0
+        let ids = try await database.call(SweepRememberedIDs(batch: 10_000), deadline: deadline).first ?? 0
+        return Int(refused) + Int(ids)
+    }
 }
 
 struct ReadReadiness: Statement {
@@ -52,5 +61,35 @@ struct CursorSecret: Statement {
 
     static func decode(_ row: Row) throws(PostgresError) -> [UInt8] {
         try row.decode(0, as: Bytea.self).bytes
+    }
+}
+
+struct SweepQuarantine: Statement {
+    static let name = "sweep_quarantine"
+    static let sql = "SELECT sluice.sweep_quarantine($1)"
+
+    let batch: Int32
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(batch)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> Int32 {
+        try row.decode(0)
+    }
+}
+
+struct SweepRememberedIDs: Statement {
+    static let name = "sweep_remembered_ids"
+    static let sql = "SELECT sluice.sweep_remembered_ids($1)"
+
+    let batch: Int32
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(batch)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> Int32 {
+        try row.decode(0)
     }
 }

@@ -5,7 +5,8 @@ import Postgres
 enum Statements {
     static let fixed: [any Statement.Type] = [
         SetTenant.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self, CursorSecret.self,
-        InsertEvents.self, EnsureMonth.self, EnsurePlannedMonths.self,
+        InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, TransactionNumber.self,
+        TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
         RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
         InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, PublishSchema.self, AdoptSchema.self, ListSlots.self,
         InsertSlot.self, DatabaseExists.self,

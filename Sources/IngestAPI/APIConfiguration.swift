@@ -12,10 +12,12 @@ struct APIConfiguration: Sendable {
     var listen: ListenAddress
     var logLevel: Logger.Level
     /// How long a request may wait for each thing it waits for.
-    var requestDeadline: Duration
-    /// Bytes.
-    var maximumRecordSize: Int
+    var requestDeadline: Duration { limits.requestDeadline }
+    var limits: IngestRoutes.Limits
+    /// For reading; each lane has one of its own besides.
     var databaseConnections: Int
+    /// Connections that write.
+    var lanes: Int
     /// Open connections of clients; more wait to be accepted.
     var maximumConnections: Int
 
@@ -46,14 +48,21 @@ struct APIConfiguration: Sendable {
         guard let requestDeadline = Duration(seconds: deadline), requestDeadline > .zero else {
             throw Invalid(description: "REQUEST_DEADLINE is a time like 10s, 500ms or 10 (seconds)")
         }
-        self.requestDeadline = requestDeadline
-
-        maximumRecordSize = config.int(forKey: "max.record.bytes", default: 1 << 20)
+        limits = IngestRoutes.Limits(
+            requestDeadline: requestDeadline,
+            maximumBody: config.int(forKey: "max.body.bytes", default: 64 << 20),
+            maximumDecompressed: config.int(forKey: "max.decompressed.bytes", default: 256 << 20),
+            maximumRecord: config.int(forKey: "max.record.bytes", default: 1 << 20)
+        )
+        lanes = config.int(forKey: "db.lanes", default: 3)
         databaseConnections = config.int(forKey: "db.connections", default: 8)
         maximumConnections = config.int(forKey: "max.connections", default: 10_000)
         guard maximumConnections > 0 else { throw Invalid(description: "MAX_CONNECTIONS is a number above 0") }
-        guard maximumRecordSize > 0, (1...1000).contains(databaseConnections) else {
-            throw Invalid(description: "MAX_RECORD_BYTES is a number above 0, DB_CONNECTIONS one from 1 to 1000")
+        guard limits.maximumBody > 0, limits.maximumDecompressed > 0, (1...(64 << 20)).contains(limits.maximumRecord) else {
+            throw Invalid(description: "MAX_BODY_BYTES and MAX_DECOMPRESSED_BYTES are above 0, MAX_RECORD_BYTES at most 64 MiB")
+        }
+        guard (1...1000).contains(databaseConnections), (1...64).contains(lanes) else {
+            throw Invalid(description: "DB_CONNECTIONS is a number from 1 to 1000, DB_LANES one from 1 to 64")
         }
     }
 

@@ -15,13 +15,13 @@ func buildApplication(
     let probe = ReadinessProbe(configuration.database)
     let installation = Installation(database)
     let deadline = configuration.requestDeadline
+    let lanes = Lanes(configuration.database, settings: LaneSettings(lanes: configuration.lanes))
 
     let table = RouteTable(
         ingest: IngestRoutes(
             sources: SourceDirectory(database, timeout: deadline / 3),
-            writer: EventWriter(database),
-            requestDeadline: deadline,
-            maximumRecordSize: configuration.maximumRecordSize
+            lanes: lanes,
+            limits: configuration.limits
         ),
         events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
         health: HealthRoutes(probe: HealthProbe(probe))
@@ -34,13 +34,18 @@ func buildApplication(
 
     return Application(
         router: router,
-        server: .http1(configuration: guards(deadline: deadline)),
+        server: HTTPServerBuilder { responder in
+            PinnedHTTP1Channel(base: HTTP1Channel(responder: responder, configuration: guards(deadline: deadline)))
+        },
         configuration: ApplicationConfiguration(
             address: .hostname(configuration.listen.host, port: configuration.listen.port),
             serverName: "sluice",
             availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections)
         ),
-        services: [DatabaseService(database: database, probe: probe), MonthKeeper(installation: installation, logger: logger)],
+        services: [
+            DatabaseService(database: database, probe: probe), LaneService(lanes: lanes),
+            Housekeeper(installation: installation, logger: logger),
+        ],
         logger: logger
     )
 }

@@ -25,8 +25,9 @@ struct Gate: Sendable {
                 throw problem
             } catch {
                 // Whatever it is, the event is not stored: a sender that takes any answer for success must get none.
-                context.logger.error("An event was not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
-                return await SenderProfile.privilegesWebhook.answer(cannotStore: .unavailable(), context: context)
+                context.logger.error("Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
+                let profile = SenderProfile.privilegesWebhook
+                return await profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
             }
         }
     }
@@ -56,6 +57,7 @@ enum Credential {
     /// `Authorization: Bearer`, `Basic` (the password is the key), or `X-API-Key`.
     static func inHeaders(of request: Request) -> String? {
         if let authorization = request.headers[.authorization] {
+            if authorization.utf8.starts(with: "Bearer ".utf8) { return String(authorization.utf8.dropFirst(7)) }
             let parts = authorization.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
             guard parts.count == 2 else { return nil }
             switch parts[0].lowercased() {

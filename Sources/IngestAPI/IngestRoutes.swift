@@ -6,91 +6,121 @@ import Hummingbird
 import Logging
 import NIOCore
 
-/// `POST /v1/events` and `POST /hooks/{key}`: one event in, and an answer only when it is committed.
+/// `POST /v1/events` and `POST /hooks/{key}`: records in, and an answer only when what it says is committed.
 struct IngestRoutes: Sendable {
+    /// Bytes, and the longest wait.
+    struct Limits: Sendable {
+        var requestDeadline: Duration
+        var maximumBody: Int
+        var maximumDecompressed: Int
+        var maximumRecord: Int
+    }
+
     let sources: SourceDirectory
-    let writer: EventWriter
-    let requestDeadline: Duration
-    let maximumRecordSize: Int
+    let lanes: Lanes
+    let limits: Limits
+    let metrics = IngestMetrics()
 
     func postEvents(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
-        try request.refuseQueryParameters()
-        let source = try await source(of: grant, named: Self.sourceHeader.flatMap { request.headers[$0] })
-        return try await ingest(request, context: context, grant: grant, source: source)
+        let kind = try ContentKind(request, anyType: false)
+        let (source, isUnknown) = try await source(of: grant, named: Self.sourceHeader.flatMap { request.headers[$0] })
+        return try await ingest(request, kind, context, grant, source: source, isUnknownSource: isUnknown, keepsUnreadable: false)
     }
 
     func postHook(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
-        var source = try await source(of: grant, named: nil)
+        let kind = try ContentKind(request, anyType: true)
+        var (source, _) = try await source(of: grant, named: nil)
         if grant.source == nil { source = source.behaving(as: .privilegesWebhook) }
-        return try await ingest(request, context: context, grant: grant, source: source)
+        return try await ingest(request, kind, context, grant, source: source, isUnknownSource: false, keepsUnreadable: true)
     }
 
-    private func ingest(_ request: Request, context: APIContext, grant: Grant, source: Source) async throws -> Response {
-        let deadline = ContinuousClock.now + requestDeadline
-        guard (request.headers[.contentLength].flatMap { Int($0) } ?? 0) <= maximumRecordSize else {
-            throw Problem(
-                .contentTooLarge,
-                "too_large",
-                "The body is larger than this server takes.",
-                headers: [.connection: "close"]
-            )
-        }
-        let body = try await request.body.collect(upTo: maximumRecordSize)
+    private func ingest(
+        _ request: Request,
+        _ kind: ContentKind,
+        _ context: APIContext,
+        _ grant: Grant,
+        source: Source,
+        isUnknownSource: Bool,
+        keepsUnreadable: Bool
+    ) async throws -> Response {
         let now = Timestamp.now()
-        let window = AcceptanceWindow(now: now, retentionDays: grant.retentionDays)
-        let events = try accept(body, from: source, receivedAt: now, window: window)
+        var intake = Intake(
+            context: Intake.Context(
+                source: source,
+                isUnknownSource: isUnknownSource,
+                receivedAt: now,
+                requestDeadline: limits.requestDeadline,
+                rejectsInvalid: try Self.rejectsInvalid(request)
+            ),
+            reader: RecordReader(
+                framing: kind.framing,
+                source: source,
+                receivedAt: now,
+                window: AcceptanceWindow(now: now, retentionDays: grant.retentionDays),
+                maximumRecordBytes: limits.maximumRecord,
+                requestID: try Self.requestID(request)
+            ),
+            lanes: lanes
+        )
+        defer { metrics.count(intake.tally) }
+        var unreadable: Rejection?
         do {
-            let outcomes = try await writer.store(events, deadline: deadline)
-            return try reply(outcomes)
-        } catch let error where !(error is Problem) {
-            context.logger.error("An event was not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
-            return await source.profile.answer(cannotStore: .unavailable(), context: context)
-        }
-    }
-
-    /// Cuts the body into records and reads each of them.
-    private func accept(
-        _ body: ByteBuffer,
-        from source: Source,
-        receivedAt: Timestamp,
-        window: AcceptanceWindow
-    ) throws -> [AcceptedEvent] {
-        try body.withUnsafeReadableBytes { bytes in
-            let bytes = bytes.bindMemory(to: UInt8.self)
-            var mapper = RecordMapper()
+            var body = IngestBody(kind: kind, limits: limits, keepsBeginning: keepsUnreadable)
             do {
-                return try BodyFraming.single.records(in: bytes).map { range in
-                    try mapper.accept(UnsafeBufferPointer(rebasing: bytes[range]), from: source, receivedAt: receivedAt, window: window)
-                        .get()
-                }
+                try body.refuseIfTooLarge(request)
+                try await body.read(request, into: &intake)
             } catch let rejection as Rejection {
-                throw Problem(rejection)
+                unreadable = rejection
+                intake.forgetUnwritten()
+                if keepsUnreadable, !body.beginning.isEmpty, !body.isCut { intake.keep(rejection, body: body.beginning) }
             }
+            try await intake.flush(all: true)
+        } catch let problem as Problem {
+            throw problem
+        } catch let error where error is EngineError || error is CancellationError {
+            context.logger.warning("Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
+            return await source.profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
         }
+        if let unreadable { throw Problem(unreadable) }
+        return await answer(intake, context: context)
     }
 
-    private func reply(_ outcomes: [WriteOutcome]) throws -> Response {
-        guard !outcomes.contains(.monthUnavailable) else {
-            throw Problem(
-                .unprocessableContent,
-                "month_unavailable",
-                "The event's month has no partition, and no more can be made.",
-                pointer: nil
-            )
+    private func answer(_ intake: Intake, context: APIContext) async -> Response {
+        let (profile, tally) = (intake.context.source.profile, intake.tally)
+        if tally.heldBack > 0 {
+            return await profile.respond(to: .cannotBeStored, problem: .unavailable(retryAfter: 60), context: context)
         }
-        var json = JSONWriter()
-        json.object { json in
-            json.member("received", outcomes.count)
-            json.member("accepted", outcomes.count { $0 == .accepted })
-            json.member("duplicates", outcomes.count { $0 == .duplicate })
-            json.member("quarantined", 0)
-            json.member("errors") { $0.array { _ in } }
+        if intake.context.isUnknownSource {
+            return await profile.respond(to: .unknownSource, tally: tally, problem: Problem(.unknownSource), context: context)
         }
-        return .json(json)
+        if intake.context.rejectsInvalid, tally.refused > 0 { return rejectedBatch(tally, context: context) }
+        guard let first = tally.refusals.first else {
+            return await profile.respond(to: .stored, tally: tally, problem: .unavailable(), context: context)
+        }
+        guard intake.isSingle else {
+            return await profile.respond(to: .unacceptableInBatch, tally: tally, problem: .unavailable(), context: context)
+        }
+        if first.reason.code == Rejection.Code.tooLarge.rawValue {
+            let problem = Problem(.contentTooLarge, first.reason.code, first.reason.detail)
+            return await profile.respond(to: .tooLarge, problem: problem, context: context)
+        }
+        // One record that is not even JSON is a broken request, whoever sends it.
+        if let rejection = intake.firstRejection, rejection.isMalformed {
+            return Problem(rejection).response(requestID: context.id)
+        }
+        let problem = Problem(.unprocessableContent, first.reason.code, first.reason.detail, pointer: first.reason.pointer)
+        return await profile.respond(to: .unacceptableSingle, tally: tally, problem: problem, context: context)
     }
 
-    /// The key's own source, else the one that the request names, else the tenant's default.
-    private func source(of grant: Grant, named slug: String?) async throws -> Source {
+    /// `on_invalid=reject`: none was stored, and the list says why.
+    private func rejectedBatch(_ tally: IngestTally, context: APIContext) -> Response {
+        var response = Response.json(tally.json)
+        response.status = .unprocessableContent
+        return response
+    }
+
+    /// The key's own source, else the one that the request names, else the tenant's default; and whether the named one is missing.
+    private func source(of grant: Grant, named slug: String?) async throws -> (source: Source, isUnknown: Bool) {
         if let bound = grant.source {
             guard let source = try await sources.source(of: grant.tenant, where: { $0.id == bound }) else {
                 throw Problem.unavailable()
@@ -98,15 +128,32 @@ struct IngestRoutes: Sendable {
             guard slug == nil || slug == source.slug else {
                 throw Problem(.forbidden, "other_source", "This credential is bound to another source.")
             }
-            return source
+            return (source, false)
         }
-        guard let source = try await sources.source(of: grant.tenant, where: { $0.slug == slug ?? "default" }) else {
-            throw Problem(.unprocessableContent, "unknown_source", "This tenant has no such source.")
+        if let source = try await sources.source(of: grant.tenant, where: { $0.slug == slug ?? "default" }) { return (source, false) }
+        guard slug != nil else { throw Problem.unavailable() }
+        return (Source(id: SourceID(rawValue: 0), tenant: grant.tenant, slug: "", profile: .generic, schema: nil), true)
+    }
+
+    private static func rejectsInvalid(_ request: Request) throws -> Bool {
+        switch try QueryParameters(request, allowed: ["on_invalid"]).text("on_invalid") {
+        case nil, "quarantine": return false
+        case "reject": return true
+        default: throw Problem(.badRequest, "invalid_parameter", "The parameter on_invalid is quarantine or reject.")
         }
-        return source
+    }
+
+    /// What a sender calls its request; a retry carries the same.
+    private static func requestID(_ request: Request) throws -> String? {
+        guard let id = idHeaders.lazy.compactMap({ request.headers[$0] }).first else { return nil }
+        guard (1...255).contains(id.utf8.count) else {
+            throw Problem(.badRequest, "invalid_request_id", "Idempotency-Key and webhook-id have 1 to 255 characters.")
+        }
+        return id
     }
 
     private static let sourceHeader = HTTPField.Name("x-source-id")
+    private static let idHeaders = ["Idempotency-Key", "webhook-id"].compactMap { HTTPField.Name($0) }
 }
 
 extension Response {

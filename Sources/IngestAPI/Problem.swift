@@ -5,7 +5,7 @@ import NIOCore
 
 /// An error as a client sees it: `application/problem+json` (RFC 9457). Short, and nothing of the payload in it.
 struct Problem: Error, Sendable {
-    let status: HTTPResponse.Status
+    var status: HTTPResponse.Status
     /// Stable: what a program may switch on.
     let code: String
     let detail: String

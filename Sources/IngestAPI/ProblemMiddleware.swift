@@ -32,6 +32,7 @@ struct ProblemMiddleware: RouterMiddleware {
         switch error {
         case let error as PostgresError: "\(error)"
         case let error as StoreError: "\(error)"
+        case let error as EngineError: "\(error)"
         case let error as Problem: error.code
         default: "\(type(of: error))"
         }

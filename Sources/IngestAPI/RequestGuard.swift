@@ -56,14 +56,13 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             bodyBytes = 0
             waited = .zero
             waitingSince = .now()
-            schedule(context, after: deadline)
         case .body(let bytes):
             bodyBytes += bytes.readableBytes
             stopWaiting()
         case .end:
             stopWaiting()
             isReadingBody = false
-            if !isClosing { timer?.cancel() }
+            if !isClosing { stopTimer() }
         }
         context.fireChannelRead(data)
     }
@@ -81,6 +80,17 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             context.writeAndFlush(data, promise: promise)
             closeGently(context)
         }
+    }
+
+    /// Most bodies are whole by now, and need no timer.
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if isReadingBody, timer == nil { schedule(context, after: deadline) }
+        context.fireChannelReadComplete()
+    }
+
+    private func stopTimer() {
+        timer?.cancel()
+        timer = nil
     }
 
     private func stopWaiting() {

@@ -1,17 +1,25 @@
 import EventCore
+import HTTPTypes
 import Hummingbird
 
 extension SenderProfile {
-    /// The answer to a sender whose event cannot be made durable in time: it has to keep the event.
+    /// A sender's answer, in the way its client understands it (`SenderAnswer`): the status and `Retry-After` are the profile's, and
+    /// a connection that is to close without a byte does.
     ///
-    /// The SAP client takes any HTTP answer for success; only a connection that closes without one makes it try again.
-    func answer(cannotStore problem: Problem, context: APIContext) async -> Response {
-        switch self {
-        case .privilegesWebhook:
+    /// - Parameters:
+    ///   - tally: what a status of success says.
+    ///   - problem: what any other status says.
+    func respond(to outcome: SenderOutcome, tally: IngestTally? = nil, problem: Problem, context: APIContext) async -> Response {
+        switch answer(to: outcome) {
+        case .close:
             await context.closeConnection()
             // Nothing of this is sent: the connection is gone.
-            return Response(status: problem.status)
-        case .fluentBit, .generic:
+            return Response(status: .serviceUnavailable)
+        case .respond(let status, let retryAfter):
+            if status == 200, let tally { return .json(tally.json) }
+            var problem = problem
+            problem.status = HTTPResponse.Status(code: status)
+            if let retryAfter { problem.headers[.retryAfter] = String(retryAfter) }
             return problem.response(requestID: context.id)
         }
     }

@@ -11,8 +11,23 @@ extension Connection {
         mode: TransactionMode = .readWrite,
         deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [ResultSet] {
+        let attempt = try await attemptTransaction(queries, mode: mode, flushingAfter: [], deadline: deadline)
+        if let doubt = attempt.doubt { throw doubt }
+        return attempt.results
+    }
+
+    /// As `transaction`, but where that throws `.outcomeUnknown` this returns what has arrived, for the caller to find out.
+    ///
+    /// - Parameter flushingAfter: the server sends what it has after each of these queries, so that their results are on
+    ///   their way before the next query runs, COMMIT included.
+    package func attemptTransaction(
+        _ queries: [Query],
+        mode: TransactionMode = .readWrite,
+        flushingAfter: Set<Int>,
+        deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> TransactionAttempt {
         try await interruptible { connection throws(PostgresError) in
-            try connection.runPipeline(queries, mode, deadline)
+            try connection.runPipeline(queries, mode, flushingAfter, deadline)
         }
     }
 
@@ -25,8 +40,9 @@ extension Connection {
     private func runPipeline(
         _ queries: [Query],
         _ mode: TransactionMode,
+        _ flushingAfter: Set<Int>,
         _ deadline: ContinuousClock.Instant
-    ) throws(PostgresError) -> [ResultSet] {
+    ) throws(PostgresError) -> TransactionAttempt {
         let connection = try begin(deadline)
         guard PQtransactionStatus(connection) == PQTRANS_IDLE else {
             throw PostgresError(.connectionBusy, "a transaction is open")
@@ -35,7 +51,7 @@ extension Connection {
         monitor.status = .busy
         let steps: [Step]
         do throws(PostgresError) {
-            steps = try queue(queries, mode, connection)
+            steps = try queue(queries, mode, flushingAfter, connection)
         } catch {
             // What is queued cannot be taken back, only dropped with the session; COMMIT is not part of it.
             closeNow()
@@ -51,6 +67,7 @@ extension Connection {
     private func queue(
         _ queries: [Query],
         _ mode: TransactionMode,
+        _ flushingAfter: Set<Int>,
         _ connection: OpaquePointer
     ) throws(PostgresError) -> [Step] {
         var steps: [Step] = []
@@ -59,7 +76,7 @@ extension Connection {
             guard try send(Query(sql), .unnamed, connection) else { throw sendFailure(connection) }
             steps.append(.command)
         }
-        for query in queries {
+        for (index, query) in queries.enumerated() {
             let choice = choose(query, also: pending)
             if case .prepare(let serverName) = choice, let name = query.name {
                 guard send(prepare: query, as: serverName, connection) else { throw sendFailure(connection) }
@@ -68,6 +85,7 @@ extension Connection {
             }
             guard try send(query, choice, connection) else { throw sendFailure(connection) }
             steps.append(.query)
+            if flushingAfter.contains(index), PQsendFlushRequest(connection) != 1 { throw sendFailure(connection) }
         }
         guard try send(Query("COMMIT"), .unnamed, connection), PQpipelineSync(connection) == 1 else {
             throw sendFailure(connection)
@@ -86,7 +104,7 @@ extension Connection {
         _ exchange: Exchange,
         _ steps: [Step],
         _ failure: PostgresError?
-    ) throws(PostgresError) -> [ResultSet] {
+    ) throws(PostgresError) -> TransactionAttempt {
         var results: [ResultSet] = []
         for (step, reply) in zip(steps, exchange.replies) {
             switch step {
@@ -98,7 +116,20 @@ extension Connection {
         if let error = exchange.error, error.isStaleStatement { prepared.forget() }
         // Seen to be impossible, so nothing was committed; the caller's reason says more than the server's.
         if exchange.error?.sqlState == .queryCanceled, let failure { throw failure }
-        try Self.judgeCommit(exchange, at: steps.count - 1, failure)
-        return results
+        do throws(PostgresError) {
+            try Self.judgeCommit(exchange, at: steps.count - 1, failure)
+            return TransactionAttempt(results: results, doubt: nil)
+        } catch {
+            guard error.code == .outcomeUnknown else { throw error }
+            return TransactionAttempt(results: results, doubt: error)
+        }
     }
+}
+
+/// A transaction whose COMMIT was sent.
+package struct TransactionAttempt: Sendable {
+    /// Of its queries, in order: all of them when it is committed, else those that arrived.
+    package let results: [ResultSet]
+    /// nil when it is committed; else why nobody here knows whether it is (`.outcomeUnknown`).
+    package let doubt: PostgresError?
 }

@@ -97,7 +97,8 @@ extension Connection {
     ///
     /// - Parameter index: which reply is COMMIT's.
     static func judgeCommit(_ exchange: Exchange, at index: Int, _ failure: PostgresError?) throws(PostgresError) {
-        if let error = exchange.error {
+        // What is said after COMMIT's reply (that the server is shutting down, say) is too late to undo it.
+        if let error = exchange.error, exchange.errorIndex.map({ $0 <= index }) ?? true {
             // An ordinary error undoes the transaction, and a fatal one before COMMIT too; a fatal one in COMMIT may come
             // after its record was written.
             guard error.isFatal, exchange.errorIndex == index else { throw error }

@@ -34,6 +34,8 @@ package actor Connection {
     /// Open, and between transactions.
     package nonisolated var isUsable: Bool { monitor.status == .idle && !monitor.isClosing }
     package nonisolated var isClosed: Bool { monitor.status == .closed || monitor.isClosing }
+    /// Whether the server has hung up, by one look at the socket; never blocks.
+    package nonisolated var isPeerGone: Bool { monitor.isPeerGone }
     /// The backend's process id: behind a pooler and with `StatementNames.auto`, that of the backend met at first.
     package nonisolated var serverBackendPID: Int32 { monitor.backendPID.load(ordering: .relaxed) }
     /// As libpq has it: 150018 is 15.18.

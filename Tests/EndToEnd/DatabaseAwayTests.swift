@@ -93,8 +93,11 @@ import Testing
         let migrated = try await MigratedDatabase.make()
         try await migrated.psql("DELETE FROM migrations")
         let server = try await RunningServer.start(databaseURL: migrated.apiURL)
-        let reply = try await server.get("/readyz")
-        #expect(reply.status == 503 && reply.json["detail"].string?.contains("sluice migrate") == true, "\(reply.body)")
+        let saysSo = try await eventually {
+            let reply = try await server.get("/readyz")
+            return reply.status == 503 && reply.json["detail"].string?.contains("sluice migrate") == true
+        }
+        #expect(saysSo)
         await server.stop()
     }
 

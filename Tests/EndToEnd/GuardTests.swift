@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test func finishesWhatIsInFlightWhenItIsStopped() async throws {
-        let scene = try await Scene.make()
+        let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "60s"])
         let body = Webhook.body()
         let descriptor = try scene.server.open()
         let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"

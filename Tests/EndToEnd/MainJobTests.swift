@@ -56,7 +56,8 @@ import Testing
         let named = try await scene.server.post("/v1/events", Webhook.body(), key: scene.ingest, headers: ["x-source-id": "other"])
         #expect(named.json["accepted"].int == 1, "the same record of another source is another event: \(named.body)")
         let unknown = try await scene.server.post("/v1/events", Webhook.body(), key: scene.ingest, headers: ["x-source-id": "nope"])
-        #expect(unknown.status == 422 && unknown.json["code"].string == "unknown_source")
+        #expect(unknown.status == 200 && unknown.json["quarantined"].int == 1 && unknown.json["accepted"].int == 0, "\(unknown.body)")
+        #expect(unknown.json["errors"][0]["code"].string == "unknown_source")
         let read = try await scene.server.get("/v1/events?source=other", key: scene.query)
         #expect(read.json["data"].count == 1 && read.json["data"][0]["schema"].isNull)
         #expect(read.json["data"][0]["extra"]["user"].string == "john.doe")
@@ -87,7 +88,7 @@ import Testing
     @Test(arguments: [
         (String(Webhook.body().prefix(120)), 400, "not_json"), ("", 422, "empty_body"), (" \n", 422, "empty_body"),
         ("1", 422, "not_an_object"),
-        ("[]", 422, "not_an_object"), (Webhook.body(serial: nil), 422, "missing_field"), ("{}", 422, "missing_field"),
+        (Webhook.body(serial: nil), 422, "missing_field"), ("{}", 422, "missing_field"),
         (Webhook.body(reason: #"a\u0000"#), 422, "nul_character"), (Webhook.body() + "x", 400, "not_json"),
         (Webhook.body().replacing("john.doe", with: #"j","user":"k"#), 400, "duplicate_key"),
         (Webhook.body(secondsLater: -400_000_000), 422, "timestamp_out_of_range"),

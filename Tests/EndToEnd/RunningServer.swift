@@ -18,6 +18,7 @@ final class RunningServer: Sendable {
             percentEncoded: false
         )
         var variables = ["DATABASE_URL": databaseURL, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin", "REQUEST_DEADLINE": "3s"]
+        variables.merge(["DB_LANES": "2", "DB_CONNECTIONS": "3"]) { $1 }
         variables.merge(environment) { $1 }
         let command = ChildCommand(
             try BuiltProgram.path("sluice-api"),

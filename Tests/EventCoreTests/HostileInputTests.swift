@@ -117,4 +117,25 @@ import Testing
             }
         }
     }
+
+    @Test func everyMutatedBodyIsReadTheSameInPieces() throws {
+        var generator = Generator(state: 7)
+        let seeds = [
+            Self.seeds.joined(separator: "\n"), "[" + Self.seeds.joined(separator: ",") + "]", Self.seeds.joined(),
+            Self.seeds.joined(separator: "\r\n") + "\r\n",
+        ]
+        var accepted = 0
+        for round in 0..<2_000 {
+            let body = mutate(Array(seeds[round % seeds.count].utf8), &generator)
+            let most = round % 3 == 0 ? 200 : 1_048_576
+            for framing in [RecordReader.Framing.lines, .any] {
+                let whole = try Reading(body, framing, most: most)
+                accepted += whole.events.count
+                let split = try Reading(body, framing, pieces: [1 + round % 90, 3], most: most)
+                try #require(whole == split, "round \(round)")
+            }
+        }
+        // A mutation in one record seldom costs another.
+        #expect(accepted > 5_000)
+    }
 }

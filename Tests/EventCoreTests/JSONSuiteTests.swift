@@ -68,4 +68,16 @@ import Testing
         }
         #expect(seen >= 318)
     }
+
+    @Test func theReaderTakesWhatIsJSONAndNothingElse() throws {
+        guard let files = try SharedFiles.folder("corpora/JSONTestSuite") else { return }
+        for (name, bytes) in files where name.hasSuffix(".json") {
+            let reading = try Reading(bytes)
+            switch name.prefix(2) {
+            case "y_": #expect(reading.failure == nil, "\(name)")
+            case "n_": #expect(reading.failure != nil || !reading.rejections.isEmpty, "\(name)")
+            default: break
+            }
+        }
+    }
 }

@@ -146,12 +146,6 @@ import Testing
         }
     }
 
-    @Test func framesOneRecordABody() throws {
-        #expect(try BodyFraming.single.records(in: Array(" {} \n".utf8)) == [1..<3])
-        #expect(throws: Rejection(.emptyBody, "the body is empty")) { try BodyFraming.single.records(in: Array(" \n".utf8)) }
-        #expect(throws: Rejection.self) { try BodyFraming.single.records(in: [UInt8]()) }
-    }
-
     @Test func oneMapperReadsManyRecords() throws {
         var mapper = RecordMapper()
         let (webhook, plain) = (try Fixture.webhook(), try Fixture.source())

@@ -34,15 +34,27 @@ import Testing
         #expect(event.fieldsText == #"{"serial":"FVFZK0PXL414","admin":true,"expires":null,"reason":"Drucker einrichten – 2. OG"}"#)
     }
 
-    @Test func readsTheRecordsThatFluentBitSends() throws {
+    @Test(arguments: [[Int.max], [1], [100, 7]])
+    func everyFormatOfFluentBitGivesTheSameEvents(pieces: [Int]) throws {
         guard let files = try SharedFiles.folder("samples/fluent-bit") else { return }
-        let request = String(decoding: try #require(files.first { $0.name == "json_lines.plain.http" }).bytes, as: UTF8.self)
-        let body = try #require(request.split(separator: "\r\n\r\n", maxSplits: 1).last)
         let source = try Fixture.source(profile: .fluentBit, schema: SchemaTemplate.privilegesNDJSON.yaml, slots: ["serial": 1])
-        let events = try body.split(separator: "\n").map { try Fixture.accept(String($0), source).get() }
-        #expect(events.count == 3)
-        #expect(events.map(\.machine).last == "9B1DEB4D-3B7D-4BAD-9BDD-2B0D7B3DCB6D")
-        #expect(events.map { $0.fieldsText.contains("\"admin\":true") } == [true, false, true])
-        #expect(events.last?.actor == "zoë.müller")
+        let formats = files.filter { $0.name.hasPrefix("json") && $0.name.contains(".plain.") }
+        try #require(formats.count == 3)
+        var ids: Set<[EventID]> = []
+        for (name, request) in formats {
+            let blank = try #require(request.indices.first { request[$0...].starts(with: Array("\r\n\r\n".utf8)) })
+            let isNDJSON = String(decoding: request[..<blank], as: UTF8.self).contains("application/x-ndjson")
+            for framing in isNDJSON ? [RecordReader.Framing.lines, .any] : [.any] {
+                let reading = try Reading(Array(request[(blank + 4)...]), framing, source, pieces: pieces)
+                #expect(reading.outcomes == ["+", "+", "+"], "\(name)")
+                #expect(reading.shape == .batch)
+                let events = (0..<3).compactMap { reading.events[$0] }
+                #expect(events.map { $0.fieldsText.contains("\"admin\":true") } == [true, false, true])
+                #expect(events.last?.machine == "9B1DEB4D-3B7D-4BAD-9BDD-2B0D7B3DCB6D")
+                #expect(events.last?.actor == "zoë.müller")
+                ids.insert(events.map(\.id))
+            }
+        }
+        #expect(ids.count == 1)
     }
 }

@@ -92,4 +92,18 @@ import Testing
         #expect(AcceptanceWindow(now: Fixture.now, retentionDays: .max).earliest == .epoch)
         #expect(AcceptanceWindow(now: Fixture.now, retentionDays: .min).earliest == Fixture.now)
     }
+
+    @Test(
+        arguments: [
+            "2026-11-06T17:04:31Z", "2026-11-06T17:04:31.5Z", "2026-11-06T17:04:31.500Z", "2026-11-06T17:04:31.000Z",
+            "2026-11-06T17:04:31.001Z",
+            "2026-11-06T17:04:31.000001Z", "2026-11-06T17:04:31.123000Z", "2026-11-06T17:04:31.123456Z", "2026-11-06T17:04:31.1234567Z",
+            "2026-11-06 17:04:31Z", "2026-11-06t17:04:31Z", "2026-11-06T17:04:31z", "2026-11-06T17:04:31", "2026-11-06T17:04:31+00:00",
+            "2016-12-31T23:59:60Z", "2026-11-06T17:04:31.123",
+        ]
+    )
+    func knowsTheTextThatItWouldWrite(text: String) throws {
+        let timestamp = try #require(Timestamp(rfc3339: text))
+        #expect(Timestamp.isCanonical(Array(text.utf8).span) == (timestamp.rfc3339() == text))
+    }
 }

@@ -16,7 +16,10 @@ struct Fixture {
     let globex: TenantRecord
 
     static func make() async throws -> Fixture {
-        let migrated = try await MigratedDatabase.make()
+        try await make(in: try await MigratedDatabase.make())
+    }
+
+    static func make(in migrated: MigratedDatabase) async throws -> Fixture {
         let administration = Administration(connection: try await migrated.connect(), actor: "test")
         return Fixture(
             migrated: migrated,
@@ -27,8 +30,8 @@ struct Fixture {
         )
     }
 
-    var deadline: ContinuousClock.Instant { .now + .seconds(10) }
-    var writer: EventWriter { EventWriter(database) }
+    var deadline: ContinuousClock.Instant { .now + .seconds(60) }
+    var writer: StoringWriter { StoringWriter(migrated: migrated) }
     var reader: EventReader { EventReader(database) }
 
     /// The tenant's source `default`, freshly loaded.
@@ -45,12 +48,17 @@ struct Fixture {
         actor: String? = nil,
         machine: String? = nil,
         slots: [String?] = [],
-        source: Int32 = 1
+        source: Int32 = 1,
+        fields: String? = nil,
+        explicitID: String? = nil,
+        content: String? = nil
     ) -> AcceptedEvent {
         let occurredAt = Timestamp(microsecondsSince1970: now.microsecondsSince1970 - Int64(seconds * 1_000_000))
         let fingerprint = Fingerprint(hashing: Array("\(name)/\(tenant.slug)".utf8))
         return AcceptedEvent(
             id: EventID(occurredAt: occurredAt, fingerprint: fingerprint),
+            explicitID: explicitID,
+            contentDigest: content.map { Fingerprint(hashing: Array($0.utf8)) } ?? fingerprint,
             tenant: tenant.id,
             source: SourceID(rawValue: source),
             occurredAt: occurredAt,
@@ -60,7 +68,7 @@ struct Fixture {
             actor: actor,
             machine: machine,
             slots: slots,
-            fields: Array(#"{"name":"\#(name)"}"#.utf8),
+            fields: Array((fields ?? #"{"name":"\#(name)"}"#).utf8),
             extra: Array("{}".utf8),
             hasStableTime: true
         )
@@ -84,8 +92,51 @@ struct Fixture {
         )
     }
 
+    /// A record with a body that quarantine keeps.
+    func refused(_ tenant: TenantRecord, body: String, source: Int32? = 1, secondsAgo seconds: Double = 0) -> QuarantinedRecord {
+        QuarantinedRecord(
+            tenant: tenant.id,
+            source: source.map(SourceID.init(rawValue:)),
+            versionNumber: 1,
+            receivedAt: Timestamp(microsecondsSince1970: now.microsecondsSince1970 - Int64(seconds * 1_000_000)),
+            reason: QuarantineReason(code: "missing_field", pointer: "/a", detail: "there is no such member"),
+            body: Array(body.utf8)
+        )
+    }
+
     func names(_ page: EventPage) -> [String] {
         page.events.map { String(decoding: $0.fields, as: UTF8.self).split(separator: "\"").dropFirst(3).first.map(String.init) ?? "" }
+    }
+}
+
+/// Lanes that run for as long as a test needs them.
+struct StoringWriter {
+    let migrated: MigratedDatabase
+
+    /// Stores events of any tenants, each tenant's as one submission.
+    @discardableResult
+    func store(_ events: [AcceptedEvent], deadline: ContinuousClock.Instant) async throws -> [WriteOutcome] {
+        try await withLanes { lanes in
+            var outcomes: [WriteOutcome] = []
+            for tenant in Set(events.map(\.tenant)) {
+                let records = events.filter { $0.tenant == tenant }.map { WriteRecord.event($0) }
+                outcomes += try await lanes.submit(records, tenant: tenant, deadline: deadline) { _ in [] }
+            }
+            return outcomes
+        }
+    }
+
+    func withLanes<T: Sendable>(
+        _ settings: LaneSettings = LaneSettings(),
+        url: String? = nil,
+        _ body: @Sendable (Lanes) async throws -> T
+    ) async throws -> T {
+        let lanes = Lanes(try ConnectionConfiguration(url: url ?? migrated.apiURL), settings: settings)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await lanes.run() }
+            defer { lanes.stop() }
+            return try await body(lanes)
+        }
     }
 }
 

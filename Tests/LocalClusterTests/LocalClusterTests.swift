@@ -9,7 +9,7 @@ struct LocalClusterTests {
         let cluster = try await TestCluster.shared()
         #expect(try await cluster.psql("SHOW listen_addresses") == "")
         #expect(try await cluster.psql("SHOW server_encoding") == "UTF8")
-        #expect(try await cluster.psql("SHOW max_connections") == "200")
+        #expect(try await cluster.psql("SHOW max_connections") == "600")
         #expect(try await cluster.psql("SHOW idle_in_transaction_session_timeout") == "5s")
         #expect(try await cluster.psql("SELECT current_user") == TestCluster.superuser)
     }

@@ -4,7 +4,8 @@ import Testing
 /// What the design promises of tables, roles and policies, read from the catalog of a migrated database.
 @Suite struct CatalogTests {
     private static let tenantTables = [
-        "api_keys", "audit_log", "events", "issuers", "quarantine", "remembered_ids", "schema_slots", "schemas", "sources", "tenants",
+        "api_keys", "audit_log", "events", "issuers", "quarantine", "quarantine_usage", "remembered_ids", "schema_slots", "schemas",
+        "sources", "tenants",
     ]
 
     private func lines(_ sql: String, after change: String = "") async throws -> [String] {
@@ -81,6 +82,34 @@ import Testing
         #expect(changes == ["f"])
     }
 
+    @Test func letsTheWriterFillQuarantineButNotSeeIt() async throws {
+        let columns = try await lines(
+            """
+            SELECT attname FROM pg_attribute WHERE attrelid IN ('sluice.quarantine'::regclass, 'sluice.quarantine_usage'::regclass)
+              AND attnum > 0 AND has_column_privilege('sluice_writer', attrelid, attnum, 'SELECT, UPDATE')
+            """
+        )
+        #expect(columns.isEmpty)
+        let functions = try await lines(
+            """
+            SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'sluice'::regnamespace
+              AND has_function_privilege('sluice_writer', p.oid, 'EXECUTE') ORDER BY 1
+            """
+        )
+        #expect(functions == ["keep_refused"])
+    }
+
+    @Test func looksARepeatedBodyUpByAnIndexOnEveryPartition() async throws {
+        let partitions = try await lines(
+            """
+            SELECT count(*) FILTER (WHERE pg_get_indexdef(i.indexrelid) LIKE '%(tenant_id, digest)')
+            FROM pg_inherits h JOIN pg_index i ON i.indrelid = h.inhrelid
+            WHERE h.inhparent = 'sluice.quarantine'::regclass GROUP BY h.inhrelid
+            """
+        )
+        #expect(partitions == ["1", "1", "1", "1"])
+    }
+
     @Test func givesTheLoginNothingOfItsOwn() async throws {
         let role = try await lines(
             "SELECT rolcanlogin, rolinherit, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname = 'sluice_api'"
@@ -99,7 +128,12 @@ import Testing
               AND has_function_privilege('sluice_api', p.oid, 'EXECUTE') ORDER BY 1
             """
         )
-        #expect(functions == ["cursor_secret", "ensure_month", "ensure_planned_months", "find_key", "readiness"])
+        #expect(
+            functions == [
+                "cursor_secret", "ensure_month", "ensure_planned_months", "find_key", "readiness", "sweep_quarantine",
+                "sweep_remembered_ids",
+            ]
+        )
     }
 
     @Test func pinsTheSearchPathOfEveryFunctionThatRunsAsTheOwner() async throws {
@@ -117,7 +151,7 @@ import Testing
             """
             SELECT c.relname, i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
             WHERE c.relnamespace = 'sluice'::regnamespace AND i.indisunique AND NOT c.relispartition
-              AND c.relname IN ('sources', 'schemas', 'schema_slots', 'audit_log', 'events', 'quarantine', 'remembered_ids')
+              AND c.relname IN ('sources', 'schemas', 'schema_slots', 'audit_log', 'events', 'quarantine', 'quarantine_usage', 'remembered_ids')
               AND NOT EXISTS (SELECT FROM unnest(i.indkey) k JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k
                               WHERE a.attname = 'tenant_id')
             """

@@ -13,7 +13,7 @@ func connect(_ configuration: ConnectionConfiguration? = nil) async throws -> Co
 }
 
 /// Long enough for anything that works, short enough for a test that does not.
-var soon: ContinuousClock.Instant { .now + .seconds(20) }
+var soon: ContinuousClock.Instant { .now + .seconds(60) }
 
 extension Connection {
     func value<T: PostgresValue>(_ sql: String, _ bindings: Bindings = Bindings(), as type: T.Type = T.self) async throws -> T {

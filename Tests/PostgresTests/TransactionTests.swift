@@ -152,6 +152,38 @@ import Testing
         #expect(error?.isTransient == false)
     }
 
+    @Test func returnsWhatArrivedWhenTheReplyToCommitIsLost() async throws {
+        let cluster = try await TestCluster.shared()
+        let url = try await cluster.makeDatabase()
+        let proxy = try ReplySwallower(upstream: "\(cluster.socketDirectory)/.s.PGSQL.5432")
+        defer { proxy.close() }
+        let connection = try await connect(try proxied(url, proxy))
+        let attempt = try await connection.attemptTransaction([Query("SELECT 1")], flushingAfter: [0], deadline: soon)
+        #expect(attempt.doubt?.code == .outcomeUnknown)
+        #expect(attempt.results.isEmpty)
+        await connection.close()
+    }
+
+    @Test func flushesAPipelineOnTheWayWithoutHarm() async throws {
+        let connection = try await connectWithTable()
+        for round in 0..<2 {
+            let attempt = try await connection.attemptTransaction(
+                [Query("SELECT 1"), Query("INSERT INTO t VALUES (\(round)) RETURNING x")],
+                flushingAfter: [0, 1],
+                deadline: soon
+            )
+            #expect(attempt.doubt == nil)
+            #expect(attempt.results.map(\.commandTag) == ["SELECT 1", "INSERT 0 1"])
+        }
+        let error = await postgresError {
+            _ = try await connection.attemptTransaction([Query("INSERT INTO t VALUES (0)")], flushingAfter: [0], deadline: soon)
+        }
+        #expect(error?.sqlState == .uniqueViolation)
+        #expect(connection.isUsable)
+        #expect(try await rows(connection) == 2)
+        await connection.close()
+    }
+
     private func proxied(_ url: String, _ proxy: ReplySwallower) throws -> ConnectionConfiguration {
         let direct = try ConnectionConfiguration(url: url)
         let user = try #require(direct.value(of: "user"))

@@ -37,7 +37,7 @@ package final class TestCluster: Sendable {
             superuser: superuser,
             peerRoles: peerRoles,
             durability: durability,
-            maxConnections: 200
+            maxConnections: 600
         )
         let cluster = TestCluster(directory: directory, local: local)
         try await cluster.start()

@@ -1,0 +1,135 @@
+import EventCore
+import Postgres
+
+/// One writer: a connection, and the batch it is committing. Lives in one task.
+///
+/// Everything it takes gets an outcome or an error: outcomes only after COMMIT's tag.
+final class Lane {
+    let number: LaneQueue.LaneID
+    let lanes: Lanes
+    let months: KnownMonths
+    let counters: LaneCounters
+    private let configuration: ConnectionConfiguration
+    private var connection: Connection?
+
+    init(
+        _ number: LaneQueue.LaneID,
+        of lanes: Lanes,
+        _ configuration: ConnectionConfiguration,
+        _ months: KnownMonths,
+        _ counters: LaneCounters
+    ) {
+        self.number = number
+        self.lanes = lanes
+        self.configuration = configuration
+        self.months = months
+        self.counters = counters
+    }
+
+    func run() async {
+        // Nothing is taken before there is a connection to write it with.
+        while await connectInIdleness(), let batch = await lanes.next(number) {
+            counters.count { $0.batches += 1 }
+            await write(batch)
+        }
+        await disconnect()
+    }
+
+    private func write(_ batch: LaneQueue.Batch) async {
+        var work = BatchWork(deadline: batch.deadline)
+        var events: [EventItem] = []
+        events.reserveCapacity(batch.records)
+        for slice in batch.slices {
+            for (record, written) in zip(slice.records.indices, slice.records) {
+                switch written {
+                case .event(let event):
+                    events.append(EventItem(submission: slice.submission, record: record, event: event))
+                case .quarantine(let refused):
+                    work.refused.append(RefusedItem(submission: slice.submission, record: record, refused: refused))
+                }
+            }
+        }
+        do throws(EngineError) {
+            events = try await haveMonths(events, &work)
+            try await store(events, CommitDoubts(), &work)
+            try await keepRefused(work)
+        } catch {
+            // Submissions that have all their outcomes are not concerned.
+            lanes.fail(batch.slices.map(\.submission), error)
+        }
+    }
+
+    /// A record that the database turned out not to take; its bytes are asked of whoever submitted it.
+    func refuse(_ item: EventItem, _ reason: QuarantineReason, _ work: inout BatchWork) {
+        guard let body = lanes.body(of: item.submission) else { return }
+        let refused = QuarantinedRecord(
+            tenant: item.event.tenant,
+            source: item.event.source,
+            versionNumber: item.event.versionNumber,
+            receivedAt: item.event.receivedAt,
+            reason: reason,
+            body: body(item.record)
+        )
+        work.refused.append(RefusedItem(submission: item.submission, record: item.record, refused: refused))
+    }
+
+    // MARK: Its connection
+
+    /// The connection, made anew when it is lost.
+    func session(_ deadline: ContinuousClock.Instant) async throws(PostgresError) -> Connection {
+        if let connection, connection.isUsable, !connection.isPeerGone { return connection }
+        await disconnect()
+        let fresh = try await Connection.connect(configuration, deadline: min(deadline, .now + .seconds(5)))
+        do {
+            try await Database.refuseUnsafeLogin(fresh)
+        } catch {
+            await fresh.close()
+            throw error as? PostgresError ?? PostgresError(.connectionFailed, "\(error)")
+        }
+        connection = fresh
+        counters.count { $0.connections += 1 }
+        return fresh
+    }
+
+    func disconnect() async {
+        guard let old = connection else { return }
+        connection = nil
+        counters.count { $0.connections -= 1 }
+        await old.close()
+    }
+
+    /// Tries until it has a connection; false when there is nothing left to write.
+    private func connectInIdleness() async -> Bool {
+        var backoff = Backoff()
+        while true {
+            if lanes.isDrained { return false }
+            if (try? await session(.now + .seconds(5))) != nil { return true }
+            if Task.isCancelled {
+                // Connections can't be made any more: what waits is taken, to be failed.
+                return true
+            }
+            await backoff.pause()
+        }
+    }
+}
+
+/// What is on the way between the steps of one batch.
+struct BatchWork {
+    let deadline: ContinuousClock.Instant
+    /// What goes to quarantine after the events.
+    var refused: [RefusedItem] = []
+}
+
+/// Pauses that double from 20 ms to a second, less up to half by chance, so that many do not come back at once.
+struct Backoff {
+    private static let longest = Duration.seconds(1)
+    private var current = Duration.milliseconds(20)
+
+    mutating func pause(until deadline: ContinuousClock.Instant? = nil) async {
+        let pause = current * Double.random(in: 0.5...1)
+        current = min(current * 2, Self.longest)
+        let end = ContinuousClock.now + pause
+        // Cancelled, it returns at once: the next try says so.
+        try? await Task.sleep(until: deadline.map { min($0, end) } ?? end, clock: .continuous)
+    }
+}

@@ -1,0 +1,118 @@
+import EventCore
+
+extension LaneQueue {
+    /// Gives idle lanes what waits.
+    mutating func serve(_ now: Instant) -> [Action] {
+        var actions: [Action] = []
+        while !turns.isEmpty, let lane = idle.last, let batch = takeBatch(now, &actions) {
+            idle.removeLast()
+            writing[lane] = batch.tenants
+            for tenant in batch.tenants { tenants[tenant]?.lanes += 1 }
+            actions.append(.write(lane, batch))
+        }
+        return actions
+    }
+
+    /// What one lane writes next; nil when nobody who waits may have another lane.
+    private mutating func takeBatch(_ now: Instant, _ actions: inout [Action]) -> Batch? {
+        let limit = isShared ? settings.sharedBatchRecords : settings.batchRecords
+        let mostLanes = max(1, settings.lanes - 1)
+        var candidates: [TenantID] = []
+        for id in turns where candidates.count < limit && tenants[id, default: Tenant()].lanes < mostLanes { candidates.append(id) }
+        guard !candidates.isEmpty else { return nil }
+        var batch = Batch(deadline: now)
+        var hungry = candidates
+        var isFull = false
+        while !isFull, !hungry.isEmpty, batch.records < limit {
+            let share = max(1, (limit - batch.records) / hungry.count)
+            var stillHungry: [TenantID] = []
+            for id in hungry where !isFull && batch.records < limit {
+                isFull = take(min(share, limit - batch.records), of: id, into: &batch, now, &actions)
+                if let tenant = tenants[id], tenant.head < tenant.waiting.count { stillHungry.append(id) }
+            }
+            hungry = stillHungry
+        }
+        endTurns(of: candidates, batch)
+        return batch.records == 0 ? nil : batch
+    }
+
+    private var isShared: Bool {
+        guard turns.count == 1, let only = turns.first else { return true }
+        return writing.values.contains { $0.contains { $0 != only } }
+    }
+
+    /// Those who got something go to the end of the line, if they still wait.
+    private mutating func endTurns(of candidates: [TenantID], _ batch: Batch) {
+        let seen = Set(candidates)
+        var sooner: [TenantID] = []
+        var later: [TenantID] = []
+        for id in turns {
+            guard seen.contains(id) else {
+                sooner.append(id)
+                continue
+            }
+            guard let tenant = tenants[id], tenant.head < tenant.waiting.count else { continue }
+            if batch.tenants.contains(id) { later.append(id) } else { sooner.append(id) }
+        }
+        turns = sooner + later
+    }
+
+    /// Moves up to `count` of a tenant's records into the batch; true when its bytes are used up.
+    private mutating func take(
+        _ count: Int,
+        of id: TenantID,
+        into batch: inout Batch,
+        _ now: Instant,
+        _ actions: inout [Action]
+    ) -> Bool {
+        var left = count
+        while left > 0, let tenant = tenants[id], tenant.head < tenant.waiting.count {
+            let first = tenant.waiting[tenant.head]
+            guard let index = submissions.index(forKey: first) else {
+                // It has ended, with an error.
+                advance(id)
+                continue
+            }
+            guard submissions.values[index].deadline > now else {
+                advance(id)
+                actions.append(end(first, .deadlinePassed))
+                continue
+            }
+            let start = submissions.values[index].taken
+            let most = min(left, submissions.values[index].records.count - start)
+            let (end, isFull) = Self.cut(submissions.values[index].records, from: start, most, settings.batchBytes, &batch)
+            if end > start {
+                submissions.values[index].taken = end
+                batch.slices.append(Slice(submission: first, records: submissions.values[index].records[start..<end]))
+                batch.deadline = max(batch.deadline, submissions.values[index].deadline)
+                batch.tenants.insert(id)
+                left -= end - start
+                if end == submissions.values[index].records.count { advance(id) }
+            }
+            if isFull { return true }
+        }
+        return false
+    }
+
+    private mutating func advance(_ id: TenantID) {
+        tenants[id]?.advance()
+        forgetIfUnused(id)
+    }
+
+    /// How far records fit into a batch; one record always fits into an empty one.
+    private static func cut(
+        _ records: [WriteRecord],
+        from start: Int,
+        _ most: Int,
+        _ batchBytes: Int,
+        _ batch: inout Batch
+    ) -> (end: Int, isFull: Bool) {
+        for place in start..<(start + most) {
+            let size = records[place].size
+            guard batch.records == 0 || batch.bytes + size <= batchBytes else { return (place, true) }
+            batch.records += 1
+            batch.bytes += size
+        }
+        return (start + most, false)
+    }
+}

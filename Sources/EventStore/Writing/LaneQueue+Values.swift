@@ -1,0 +1,72 @@
+import EventCore
+
+extension LaneQueue {
+    struct Settings {
+        var lanes = 3
+        var maximumRecords = 20_000
+        var maximumBytes = 32 << 20
+        /// How much of the bounds one tenant may fill: 1 part in so many.
+        var tenantDivisor = 2
+        var batchRecords = 1_000
+        /// While several tenants wait or are being written.
+        var sharedBatchRecords = 250
+        var batchBytes = 1 << 20
+    }
+
+    /// Some records of one submission; their indices are those in the submission.
+    struct Slice {
+        let submission: SubmissionID
+        let records: ArraySlice<WriteRecord>
+    }
+
+    struct Batch {
+        var slices: [Slice] = []
+        var records = 0
+        var bytes = 0
+        /// The latest of its submissions': each one's own is kept by `expire`.
+        var deadline: Instant
+        var tenants: Set<TenantID> = []
+    }
+
+    struct Settled {
+        let submission: SubmissionID
+        let record: Int
+        let outcome: WriteOutcome
+    }
+
+    enum Action {
+        case write(LaneID, Batch)
+        case stop(LaneID)
+        case succeed(SubmissionID, [WriteOutcome])
+        case fail(SubmissionID, EngineError)
+    }
+
+    struct Submission {
+        let tenant: TenantID
+        let records: [WriteRecord]
+        let bytes: Int
+        let deadline: Instant
+        var taken = 0
+        var unsettled: Int
+        var outcomes: [WriteOutcome]
+    }
+
+    struct Tenant {
+        var records = 0
+        var bytes = 0
+        /// In how many lanes' batches it is.
+        var lanes = 0
+        /// Its submissions that are not wholly taken, oldest first; those before `head` are done with.
+        var waiting: [SubmissionID] = []
+        var head = 0
+
+        var isForgettable: Bool { records == 0 && lanes == 0 && head == waiting.count }
+
+        mutating func advance() {
+            head += 1
+            guard head == waiting.count || head >= 1_024 else { return }
+            waiting.removeFirst(head)
+            head = 0
+        }
+    }
+}

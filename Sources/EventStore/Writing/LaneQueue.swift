@@ -1,0 +1,180 @@
+import EventCore
+
+/// What waits to be written, and who writes what: events in, actions out, no lock and no I/O.
+///
+/// - A lane that asks for work gets what waits at that moment, or the next submission that comes: there is no timer.
+/// - Tenants take turns: each batch holds as many records of each waiting tenant as fit evenly. A submission is cut where a
+///   batch is full, so nobody's turn is longer than another's and no deficit is carried over.
+/// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1), and batches are small while several tenants are
+///   about: a flood delays another tenant's single record by less than one small batch.
+/// - A submission counts against the bounds until its last record has an outcome.
+struct LaneQueue {
+    typealias SubmissionID = Int
+    typealias LaneID = Int
+    typealias Instant = ContinuousClock.Instant
+
+    let settings: Settings
+    var submissions: [SubmissionID: Submission] = [:]
+    var tenants: [TenantID: Tenant] = [:]
+    /// The tenants with something to take, in the order of their turns.
+    var turns: [TenantID] = []
+    var idle: [LaneID] = []
+    var writing: [LaneID: Set<TenantID>] = [:]
+    private var nextSubmission = 0
+    private(set) var records = 0
+    private(set) var bytes = 0
+    private(set) var isStopping = false
+
+    init(_ settings: Settings) {
+        self.settings = settings
+    }
+
+    /// Stopping, and nothing is left to take.
+    var isDrained: Bool { isStopping && turns.isEmpty }
+    var isEmpty: Bool { submissions.isEmpty }
+    /// The number that the next submission gets.
+    var next: SubmissionID { nextSubmission }
+
+    // MARK: Submissions
+
+    /// Takes a submission in, or refuses it with an error.
+    ///
+    /// One that is larger than a tenant's share is taken while nothing else of that tenant is here, or it could never be.
+    mutating func submit(
+        _ records: [WriteRecord],
+        bytes: Int,
+        tenant id: TenantID,
+        deadline: Instant,
+        now: Instant
+    ) -> Result<[Action], EngineError> {
+        precondition(!records.isEmpty, "a submission holds at least one record")
+        guard !isStopping else { return .failure(.stopping) }
+        guard now < deadline else { return .failure(.deadlinePassed) }
+        var tenant = tenants[id] ?? Tenant()
+        let fits = self.records + records.count <= settings.maximumRecords && self.bytes + bytes <= settings.maximumBytes
+        let isWithinShare =
+            (tenant.records + records.count) * settings.tenantDivisor <= settings.maximumRecords
+            && (tenant.bytes + bytes) * settings.tenantDivisor <= settings.maximumBytes
+        guard fits && isWithinShare || tenant.records == 0 && self.records < settings.maximumRecords && self.bytes < settings.maximumBytes
+        else { return .failure(.queueFull) }
+
+        let submission = nextSubmission
+        nextSubmission += 1
+        submissions[submission] = Submission(
+            tenant: id,
+            records: records,
+            bytes: bytes,
+            deadline: deadline,
+            unsettled: records.count,
+            outcomes: Array(repeating: .accepted, count: records.count)
+        )
+        self.records += records.count
+        self.bytes += bytes
+        tenant.records += records.count
+        tenant.bytes += bytes
+        if tenant.head == tenant.waiting.count { turns.append(id) }
+        tenant.waiting.append(submission)
+        tenants[id] = tenant
+        return .success(serve(now))
+    }
+
+    /// Ends the submissions whose time is over, also those that a lane has taken: what it makes of them is not waited for.
+    mutating func expire(now: Instant) -> [Action] {
+        let late = submissions.filter { $0.value.deadline <= now }.keys.sorted()
+        guard !late.isEmpty else { return [] }
+        let affected = Set(late.compactMap { submissions[$0]?.tenant })
+        let actions = late.map { end($0, .deadlinePassed) }
+        for id in affected { dropEnded(of: id) }
+        return actions + serve(now) + stopIfDrained()
+    }
+
+    // MARK: Lanes
+
+    /// The lane has nothing to do; what it wrote before is done with.
+    mutating func ready(_ lane: LaneID, now: Instant) -> [Action] {
+        release(lane)
+        idle.append(lane)
+        return serve(now) + stopIfDrained()
+    }
+
+    /// Records of a lane's batch have their outcomes; those of a submission that has ended are ignored.
+    mutating func settle(_ settled: [Settled]) -> [Action] {
+        var actions: [Action] = []
+        for one in settled {
+            guard let index = submissions.index(forKey: one.submission) else { continue }
+            submissions.values[index].outcomes[one.record] = one.outcome
+            submissions.values[index].unsettled -= 1
+            guard submissions.values[index].unsettled == 0 else { continue }
+            let outcomes = submissions.values[index].outcomes
+            forget(one.submission)
+            actions.append(.succeed(one.submission, outcomes))
+        }
+        return actions
+    }
+
+    /// These submissions end with an error; those that have ended are ignored.
+    mutating func fail(_ ids: [SubmissionID], _ error: EngineError) -> [Action] {
+        var actions: [Action] = []
+        for id in ids where submissions[id] != nil { actions.append(end(id, error)) }
+        return actions + stopIfDrained()
+    }
+
+    /// No more submissions; what is here is written.
+    mutating func stop() -> [Action] {
+        isStopping = true
+        return stopIfDrained()
+    }
+
+    // MARK: Inside
+
+    private mutating func stopIfDrained() -> [Action] {
+        guard isStopping else { return [] }
+        turns = turns.filter { !isDone($0) }
+        guard turns.isEmpty else { return [] }
+        defer { idle.removeAll() }
+        return idle.map { .stop($0) }
+    }
+
+    /// Nothing of this tenant can be taken any more.
+    private func isDone(_ id: TenantID) -> Bool {
+        guard let tenant = tenants[id] else { return true }
+        return !tenant.waiting[tenant.head...].contains { submissions[$0] != nil }
+    }
+
+    /// While no lane takes anything, nothing else would forget what has ended.
+    private mutating func dropEnded(of id: TenantID) {
+        guard var tenant = tenants[id] else { return }
+        let wasWaiting = tenant.head < tenant.waiting.count
+        tenant.waiting.removeFirst(tenant.head)
+        tenant.head = 0
+        tenant.waiting.removeAll { submissions[$0] == nil }
+        tenants[id] = tenant
+        if wasWaiting, tenant.waiting.isEmpty { turns.removeAll { $0 == id } }
+        forgetIfUnused(id)
+    }
+
+    mutating func end(_ id: SubmissionID, _ error: EngineError) -> Action {
+        forget(id)
+        return .fail(id, error)
+    }
+
+    private mutating func forget(_ id: SubmissionID) {
+        guard let submission = submissions.removeValue(forKey: id) else { return }
+        records -= submission.records.count
+        bytes -= submission.bytes
+        tenants[submission.tenant]?.records -= submission.records.count
+        tenants[submission.tenant]?.bytes -= submission.bytes
+        forgetIfUnused(submission.tenant)
+    }
+
+    mutating func forgetIfUnused(_ id: TenantID) {
+        if let tenant = tenants[id], tenant.isForgettable { tenants[id] = nil }
+    }
+
+    private mutating func release(_ lane: LaneID) {
+        for tenant in writing.removeValue(forKey: lane) ?? [] {
+            tenants[tenant]?.lanes -= 1
+            forgetIfUnused(tenant)
+        }
+    }
+}

@@ -1,0 +1,204 @@
+package import EventCore
+package import Postgres
+import Synchronization
+
+/// The writing engine: a bounded queue, and lanes that commit what waits in it.
+///
+/// When `submit` returns, what it calls accepted, duplicate or quarantined is committed. When it throws, none or part of it
+/// may be: the sender tries again, and finds that part to be duplicates.
+package final class Lanes: Sendable {
+    /// The longest submission.
+    package static let maximumRecords = 1_000
+
+    /// The bytes of a submission's record, as received: asked for only when the database turns out to refuse the record.
+    package typealias RecordBody = @Sendable (_ record: Int) -> [UInt8]
+
+    private struct Waiter {
+        let continuation: CheckedContinuation<Result<[WriteOutcome], EngineError>, Never>
+        let body: RecordBody
+    }
+
+    private struct State {
+        var queue: LaneQueue
+        var waiters: [LaneQueue.SubmissionID: Waiter] = [:]
+        var lanes: [LaneQueue.LaneID: CheckedContinuation<LaneQueue.Batch?, Never>] = [:]
+    }
+
+    /// What is resumed once the lock is released.
+    private enum Resumption {
+        case lane(CheckedContinuation<LaneQueue.Batch?, Never>, LaneQueue.Batch?)
+        case waiter(CheckedContinuation<Result<[WriteOutcome], EngineError>, Never>, Result<[WriteOutcome], EngineError>)
+    }
+
+    private let state: Mutex<State>
+    private let configuration: ConnectionConfiguration
+    private let count: Int
+    private let counters = LaneCounters()
+
+    package convenience init(_ configuration: ConnectionConfiguration, settings: LaneSettings = LaneSettings()) {
+        self.init(configuration, queue: settings.queue)
+    }
+
+    init(_ configuration: ConnectionConfiguration, queue: LaneQueue.Settings) {
+        self.configuration = configuration
+        count = queue.lanes
+        state = Mutex(State(queue: LaneQueue(queue)))
+    }
+
+    /// How the engine is doing: plain numbers to publish.
+    package var statistics: LaneStatistics {
+        var statistics = counters.statistics
+        state.withLock { state in
+            statistics.waitingRecords = state.queue.records
+            statistics.waitingBytes = state.queue.bytes
+        }
+        return statistics
+    }
+
+    /// Stores the records of one tenant; one outcome for each, in their order.
+    ///
+    /// Returns or throws at `deadline`, give or take 50 ms. Not cancellable: what a lane has taken is stored, whoever waits.
+    /// A long body goes in as one submission after the other, each awaited, so that memory stays bounded.
+    ///
+    /// - Parameters:
+    ///   - records: at most `maximumRecords`, all of this tenant.
+    ///   - body: the bytes of a record by its index, for the quarantine; called at any time until this returns.
+    package func submit(
+        _ records: [WriteRecord],
+        tenant: TenantID,
+        deadline: ContinuousClock.Instant,
+        body: @escaping RecordBody
+    ) async throws(EngineError) -> [WriteOutcome] {
+        precondition(records.count <= Self.maximumRecords, "a submission holds at most \(Self.maximumRecords) records")
+        guard !records.isEmpty else { return [] }
+        let bytes = records.reduce(0) { $0 + $1.size }
+        let result = await withCheckedContinuation { continuation in
+            let now = ContinuousClock.now
+            let resumptions = state.withLock { state -> [Resumption] in
+                let id = state.queue.next
+                switch state.queue.submit(records, bytes: bytes, tenant: tenant, deadline: deadline, now: now) {
+                case .success(let actions):
+                    state.waiters[id] = Waiter(continuation: continuation, body: body)
+                    return Self.resumptions(for: actions, &state)
+                case .failure(let error):
+                    return [.waiter(continuation, .failure(error))]
+                }
+            }
+            Self.perform(resumptions)
+        }
+        return try result.get()
+    }
+
+    /// Runs the lanes until `stop` was called and everything taken is written.
+    ///
+    /// When its task is cancelled, it stops, and what waits fails with `.unavailable`.
+    package func run() async {
+        await withTaskCancellationHandler {
+            let months = KnownMonths()
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.expireInTime() }
+                await withTaskGroup(of: Void.self) { lanes in
+                    for number in 0..<count {
+                        lanes.addTask {
+                            await Lane(number, of: self, self.configuration, months, self.counters).run()
+                        }
+                    }
+                }
+                group.cancelAll()
+            }
+        } onCancel: {
+            stop()
+        }
+        // A lane ends only when nothing is left to take, so this answers those that another lane took and lost.
+        expire(.now + .seconds(86_400))
+    }
+
+    /// From now on submissions are refused (`.stopping`); `run` returns when those taken are done.
+    package func stop() {
+        act { $0.stop() }
+    }
+
+    /// Deadlines hold also while no lane can write.
+    private func expireInTime() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(50))
+            expire(.now)
+        }
+    }
+
+    func expire(_ now: ContinuousClock.Instant) {
+        act { $0.isEmpty ? [] : $0.expire(now: now) }
+    }
+
+    // MARK: For lanes
+
+    var isDrained: Bool { state.withLock { $0.queue.isDrained } }
+
+    /// What the lane writes next; nil when it is to end.
+    func next(_ lane: LaneQueue.LaneID) async -> LaneQueue.Batch? {
+        await withCheckedContinuation { continuation in
+            act(
+                before: { $0.lanes[lane] = continuation },
+                { $0.ready(lane, now: .now) }
+            )
+        }
+    }
+
+    func settle(_ settled: [LaneQueue.Settled]) {
+        act { $0.settle(settled) }
+    }
+
+    func fail(_ submissions: some Sequence<LaneQueue.SubmissionID>, _ error: EngineError) {
+        act { $0.fail(Array(submissions), error) }
+    }
+
+    /// nil when nobody waits for that submission any more.
+    func body(of submission: LaneQueue.SubmissionID) -> RecordBody? {
+        state.withLock { $0.waiters[submission]?.body }
+    }
+
+    // MARK: Inside
+
+    private func act(_ change: (inout LaneQueue) -> [LaneQueue.Action]) {
+        act(before: { _ in }, change)
+    }
+
+    private func act(before: (inout State) -> Void, _ change: (inout LaneQueue) -> [LaneQueue.Action]) {
+        let resumptions = state.withLock { state in
+            before(&state)
+            return Self.resumptions(for: change(&state.queue), &state)
+        }
+        Self.perform(resumptions)
+    }
+
+    private static func resumptions(for actions: [LaneQueue.Action], _ state: inout State) -> [Resumption] {
+        var resumptions: [Resumption] = []
+        resumptions.reserveCapacity(actions.count)
+        for action in actions {
+            switch action {
+            case .write(let lane, let batch):
+                if let continuation = state.lanes.removeValue(forKey: lane) { resumptions.append(.lane(continuation, batch)) }
+            case .stop(let lane):
+                if let continuation = state.lanes.removeValue(forKey: lane) { resumptions.append(.lane(continuation, nil)) }
+            case .succeed(let id, let outcomes):
+                if let waiter = state.waiters.removeValue(forKey: id) {
+                    resumptions.append(.waiter(waiter.continuation, .success(outcomes)))
+                }
+            case .fail(let id, let error):
+                if let waiter = state.waiters.removeValue(forKey: id) {
+                    resumptions.append(.waiter(waiter.continuation, .failure(error)))
+                }
+            }
+        }
+        return resumptions
+    }
+
+    private static func perform(_ resumptions: [Resumption]) {
+        for resumption in resumptions {
+            switch resumption {
+            case .lane(let continuation, let batch): continuation.resume(returning: batch)
+            case .waiter(let continuation, let result): continuation.resume(returning: result)
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import EventCore
+import HTTPTypes
+import Hummingbird
+
+/// What a request says of its body.
+struct ContentKind: Sendable {
+    let framing: RecordReader.Framing
+    let isGzip: Bool
+
+    /// - Parameter anyType: takes every Content-Type, for senders that send what they are given.
+    init(_ request: Request, anyType: Bool) throws {
+        let header = request.headers[.contentType] ?? ""
+        let type = header == "application/json" ? header : Self.mediaType(header)
+        guard anyType || Self.isTaken(type) else {
+            throw Problem(.unsupportedMediaType, "unsupported_type", "This takes application/json and application/x-ndjson.")
+        }
+        framing = type != "application/json" && Self.lineTypes.contains(type) ? .lines : .any
+        guard let encoding = request.headers[.contentEncoding] else {
+            isGzip = false
+            return
+        }
+        switch encoding.lowercased() {
+        case "identity", "": isGzip = false
+        case "gzip", "x-gzip": isGzip = true
+        default: throw Problem(.unsupportedMediaType, "unsupported_encoding", "This takes gzip and no other encoding.")
+        }
+    }
+
+    private static let lineTypes: Set<String> = [
+        "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines",
+        "application/json-lines", "application/x-json-stream",
+    ]
+
+    private static func isTaken(_ type: String) -> Bool {
+        lineTypes.contains(type) || type.hasSuffix("+json")
+            || ["", "application/json", "text/json", "text/plain", "application/octet-stream"].contains(type)
+    }
+
+    private static func mediaType(_ header: String) -> String {
+        String(header.prefix { $0 != ";" }).split(separator: " ").joined().lowercased()
+    }
+}

@@ -1,0 +1,92 @@
+import EventCore
+import EventStore
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// A request's body: bounded, decompressed if need be, and fed to an intake piece by piece.
+struct IngestBody {
+    private let kind: ContentKind
+    private let limits: IngestRoutes.Limits
+    private let keepsBeginning: Bool
+    private var received = 0
+    /// The body's first bytes, uncompressed, at most a record's size: kept in case it is no records at all.
+    private(set) var beginning: [UInt8] = []
+    /// There was more than `beginning` holds.
+    private(set) var isCut = false
+
+    init(kind: ContentKind, limits: IngestRoutes.Limits, keepsBeginning: Bool) {
+        self.kind = kind
+        self.limits = limits
+        self.keepsBeginning = keepsBeginning
+    }
+
+    /// Says so before the body comes, where its length is known.
+    func refuseIfTooLarge(_ request: Request) throws {
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.maximumBody { throw Self.tooLarge }
+    }
+
+    /// - Throws: `Rejection` for a body that is no records, `Problem` for one that is too large or no gzip, `EngineError`.
+    mutating func read(_ request: Request, into intake: inout Intake) async throws {
+        guard kind.isGzip else {
+            for try await piece in request.body {
+                try count(piece)
+                try piece.withUnsafeReadableBytes { try feed($0.bindMemory(to: UInt8.self), to: &intake) }
+                try await intake.flush(all: false)
+            }
+            return try intake.finish()
+        }
+        var decoder = try GzipDecoder(maximumBytes: limits.maximumDecompressed)
+        for try await piece in request.body {
+            try count(piece)
+            var input = piece
+            // A piece of 64 KiB may come out a thousand times as long: written in between, it never lies in memory whole.
+            while let part = input.readSlice(length: min(input.readableBytes, 4096)), part.readableBytes > 0 {
+                try decode(part, with: &decoder, into: &intake)
+                try await intake.flush(all: false)
+            }
+        }
+        do {
+            try decoder.finish()
+        } catch {
+            throw Self.notGzip
+        }
+        try intake.finish()
+    }
+
+    private mutating func decode(_ part: ByteBuffer, with decoder: inout GzipDecoder, into intake: inout Intake) throws {
+        do {
+            try part.withUnsafeReadableBytes { bytes in
+                try decoder.decode(bytes) { try feed($0, to: &intake) }
+            }
+        } catch let error as GzipError {
+            throw error == .tooLarge ? Self.tooLarge : Self.notGzip
+        }
+    }
+
+    private mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>, to intake: inout Intake) throws {
+        if keepsBeginning, !isCut {
+            isCut = beginning.count + bytes.count > limits.maximumRecord
+            beginning.append(contentsOf: bytes.prefix(limits.maximumRecord - beginning.count))
+        }
+        try intake.feed(bytes)
+    }
+
+    private mutating func count(_ piece: ByteBuffer) throws {
+        received += piece.readableBytes
+        guard received <= limits.maximumBody else { throw Self.tooLarge }
+    }
+
+    private static let tooLarge = Problem(
+        .contentTooLarge,
+        "too_large",
+        "The body is larger than this server takes, as it is or uncompressed.",
+        headers: [.connection: "close"]
+    )
+    private static let notGzip = Problem(
+        .badRequest,
+        "invalid_gzip",
+        "The body is not one whole gzip member.",
+        headers: [.connection: "close"]
+    )
+}

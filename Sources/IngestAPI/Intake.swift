@@ -1,0 +1,148 @@
+import EventCore
+import EventStore
+import HTTPTypes
+
+/// One request's records on their way into the store: read while the body comes in, written batch by batch, so that a body of
+/// any size takes bounded memory.
+struct Intake: Sendable {
+    /// What every record of a request shares.
+    struct Context: Sendable {
+        let source: Source
+        /// The request named a source that is not there: every record is kept with that reason.
+        let isUnknownSource: Bool
+        let receivedAt: Timestamp
+        let requestDeadline: Duration
+        /// All or nothing: nothing is written before all of the body is read.
+        let rejectsInvalid: Bool
+    }
+
+    private struct Pending: Sendable {
+        let index: Int
+        let record: WriteRecord
+        let bytes: [UInt8]
+    }
+
+    /// Of records waiting to be written: a batch.
+    private static let batchBytes = 1 << 20
+    /// Of a request that is to be stored whole or not at all.
+    static let maximumRejectable = 10_000
+    private static let maximumRejectableBytes = 64 << 20
+
+    let context: Context
+    private let lanes: Lanes
+    private var reader: RecordReader
+    private var pending: [Pending] = []
+    private var pendingBytes = 0
+    private var hasWritten = false
+    private(set) var tally = IngestTally()
+    /// The one record's rejection, when the body is one bare value.
+    private(set) var firstRejection: Rejection?
+
+    init(context: Context, reader: RecordReader, lanes: Lanes) {
+        self.context = context
+        self.reader = reader
+        self.lanes = lanes
+    }
+
+    var isSingle: Bool { reader.shape == .single && tally.received == 1 }
+
+    mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>) throws {
+        var outcomes: [RecordOutcome] = []
+        defer { for outcome in outcomes { take(outcome) } }
+        try reader.feed(bytes) { outcomes.append($0) }
+    }
+
+    mutating func finish() throws {
+        var outcomes: [RecordOutcome] = []
+        defer { for outcome in outcomes { take(outcome) } }
+        try reader.finish { outcomes.append($0) }
+    }
+
+    /// The body turned out to be no records: what was read of it is not stored, unless a part of it is already.
+    mutating func forgetUnwritten() {
+        guard !hasWritten else { return }
+        pending.removeAll()
+        pendingBytes = 0
+    }
+
+    /// Keeps a body that is no records at all.
+    mutating func keep(_ rejection: Rejection, body: [UInt8]) {
+        tally.receive()
+        append(quarantine(QuarantineReason(rejection), body, index: 0))
+    }
+
+    /// Writes whole batches, or all there is. Their outcomes are committed when this returns.
+    ///
+    /// - Throws: `EngineError` when a batch cannot be known to be stored; earlier ones are.
+    mutating func flush(all: Bool) async throws {
+        if context.rejectsInvalid {
+            guard pending.count <= Self.maximumRejectable, pendingBytes <= Self.maximumRejectableBytes else {
+                throw Problem(.contentTooLarge, "too_many_records", "on_invalid=reject takes at most 10,000 records, 64 MiB in all.")
+            }
+            guard all else { return }
+            guard tally.refused == 0 else { return pending.removeAll() }
+        }
+        while !pending.isEmpty, all || pending.count >= Lanes.maximumRecords || pendingBytes >= Self.batchBytes {
+            var count = 0
+            var bytes = 0
+            while count < min(pending.count, Lanes.maximumRecords), bytes < Self.batchBytes || count == 0 {
+                bytes += pending[count].bytes.count
+                count += 1
+            }
+            let batch = Array(pending.prefix(count))
+            pending.removeFirst(count)
+            pendingBytes -= bytes
+            try await write(batch)
+        }
+    }
+
+    private mutating func write(_ batch: [Pending]) async throws {
+        hasWritten = true
+        let outcomes = try await lanes.submit(
+            batch.map(\.record),
+            tenant: context.source.tenant,
+            deadline: .now + context.requestDeadline,
+            body: { batch[$0].bytes }
+        )
+        for (pending, outcome) in zip(batch, outcomes) { tally.settle(pending.index, outcome) }
+    }
+
+    private mutating func take(_ outcome: RecordOutcome) {
+        tally.receive()
+        switch outcome.result {
+        case .success(let event) where !context.isUnknownSource:
+            append(Pending(index: outcome.index, record: .event(event), bytes: outcome.bytes))
+        case .success:
+            append(quarantine(QuarantineReason(.unknownSource), outcome.bytes, index: outcome.index))
+        case .failure(let rejection):
+            if outcome.index == 0 { firstRejection = rejection }
+            let reason = QuarantineReason(context.isUnknownSource ? .unknownSource : rejection)
+            if context.rejectsInvalid {
+                tally.refuse(outcome.index, reason)
+            } else {
+                append(quarantine(reason, outcome.bytes, index: outcome.index))
+            }
+        }
+    }
+
+    private mutating func append(_ one: Pending) {
+        pending.append(one)
+        pendingBytes += one.bytes.count
+    }
+
+    private func quarantine(_ reason: QuarantineReason, _ body: [UInt8], index: Int) -> Pending {
+        let record = QuarantinedRecord(
+            tenant: context.source.tenant,
+            source: context.isUnknownSource ? nil : context.source.id,
+            versionNumber: context.source.schema?.versionNumber,
+            receivedAt: context.receivedAt,
+            reason: reason,
+            body: body
+        )
+        return Pending(index: index, record: .quarantine(record), bytes: body)
+    }
+}
+
+extension Rejection {
+    static let unknownSource = Rejection(.unknownSource, "this tenant has no source of that name")
+}

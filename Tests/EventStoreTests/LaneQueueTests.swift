@@ -1,0 +1,318 @@
+import EventCore
+import Testing
+
+@testable import EventStore
+
+@Suite struct LaneQueueTests {
+    private let start = ContinuousClock.now
+    private let alice = TenantID(rawValue: 1)
+    private let bob = TenantID(rawValue: 2)
+
+    private func records(_ count: Int, bytes: Int = 0) -> [WriteRecord] {
+        let record = QuarantinedRecord(
+            tenant: alice,
+            source: nil,
+            versionNumber: nil,
+            receivedAt: .epoch,
+            reason: QuarantineReason(code: "c", pointer: nil, detail: ""),
+            body: Array(repeating: 0, count: max(0, bytes - 128))
+        )
+        return Array(repeating: .quarantine(record), count: count)
+    }
+
+    @discardableResult
+    private func submit(
+        _ count: Int,
+        bytes: Int = 0,
+        _ tenant: TenantID,
+        to queue: inout LaneQueue,
+        at now: Duration = .zero,
+        deadline: Duration = .seconds(10)
+    ) throws -> [LaneQueue.Action] {
+        let records = records(count, bytes: bytes)
+        let size = records.reduce(0) { $0 + $1.size }
+        return try queue.submit(records, bytes: size, tenant: tenant, deadline: start + deadline, now: start + now).get()
+    }
+
+    private func ready(_ lane: Int, _ queue: inout LaneQueue, at now: Duration = .zero) -> [LaneQueue.Action] {
+        queue.ready(lane, now: start + now)
+    }
+
+    /// What a lane is told to write, as (submission, records).
+    private func written(_ actions: [LaneQueue.Action]) -> [[Int]] {
+        actions.flatMap { action -> [[Int]] in
+            guard case .write(_, let batch) = action else { return [] }
+            return batch.slices.map { [$0.submission, $0.records.count] }
+        }
+    }
+
+    private func failed(_ actions: [LaneQueue.Action]) -> [Int] {
+        actions.compactMap { action in
+            guard case .fail(let id, _) = action else { return nil }
+            return id
+        }
+    }
+
+    private func succeeded(_ actions: [LaneQueue.Action]) -> [Int] {
+        actions.compactMap { action in
+            guard case .succeed(let id, _) = action else { return nil }
+            return id
+        }
+    }
+
+    private func refusal(_ body: () throws -> [LaneQueue.Action]) -> EngineError.Code? {
+        do {
+            _ = try body()
+            return nil
+        } catch {
+            return (error as? EngineError)?.code
+        }
+    }
+
+    private func queue(_ change: (inout LaneQueue.Settings) -> Void = { _ in }) -> LaneQueue {
+        var settings = LaneQueue.Settings()
+        change(&settings)
+        return LaneQueue(settings)
+    }
+
+    @Test func givesAnIdleLaneWhatComesAtOnce() throws {
+        var queue = queue()
+        #expect(ready(0, &queue).isEmpty)
+        #expect(written(try submit(1, alice, to: &queue)) == [[0, 1]])
+    }
+
+    @Test func batchesWhatWaitedWhileTheLaneWasBusy() throws {
+        var queue = queue()
+        for _ in 0..<5 { try submit(1, alice, to: &queue) }
+        #expect(written(ready(0, &queue)) == (0..<5).map { [$0, 1] })
+    }
+
+    @Test func cutsABatchAtItsRecords() throws {
+        var queue = queue()
+        for _ in 0..<3 { try submit(400, alice, to: &queue) }
+        #expect(written(ready(0, &queue)) == [[0, 400], [1, 400], [2, 200]])
+        #expect(written(ready(0, &queue)) == [[2, 200]])
+        #expect(ready(0, &queue).isEmpty)
+    }
+
+    @Test func cutsABatchAtItsBytesButTakesOneLargeRecord() throws {
+        var queue = queue { $0.batchBytes = 10_000 }
+        try submit(5, bytes: 4_000, alice, to: &queue)
+        try submit(1, bytes: 50_000, alice, to: &queue)
+        #expect(written(ready(0, &queue)) == [[0, 2]])
+        #expect(written(ready(0, &queue)) == [[0, 2]])
+        #expect(written(ready(0, &queue)) == [[0, 1]])
+        #expect(written(ready(0, &queue)) == [[1, 1]])
+    }
+
+    @Test func takesASingleRecordWithinOneBatchOfAFlood() throws {
+        var queue = queue()
+        for _ in 0..<10 { try submit(1_000, alice, to: &queue) }
+        #expect(written(ready(0, &queue)) == [[0, 1_000]])
+        let single = queue.next
+        try submit(1, bob, to: &queue)
+        // The very next batch of any lane holds bob's record, and is a small one.
+        let next = written(ready(1, &queue))
+        #expect(next.contains([single, 1]))
+        #expect(next.reduce(0) { $0 + $1[1] } <= 250)
+    }
+
+    @Test func neverLetsOneTenantHaveAllLanes() throws {
+        var queue = queue()
+        for _ in 0..<10 { try submit(1_000, alice, to: &queue) }
+        #expect(!ready(0, &queue).isEmpty)
+        #expect(!ready(1, &queue).isEmpty)
+        #expect(ready(2, &queue).isEmpty)
+        #expect(written(try submit(1, bob, to: &queue)) == [[10, 1]])
+        // Lane 2 is bob's alone; when lane 0 is free again, alice has it.
+        #expect(ready(2, &queue).isEmpty)
+        #expect(written(ready(0, &queue)).map { $0[0] } == [2])
+    }
+
+    @Test func letsTheOnlyLaneTakeFromEveryone() throws {
+        var queue = queue { $0.lanes = 1 }
+        try submit(1, alice, to: &queue)
+        #expect(written(ready(0, &queue)) == [[0, 1]])
+        try submit(1, alice, to: &queue)
+        #expect(written(ready(0, &queue)) == [[1, 1]])
+    }
+
+    @Test func sharesABatchEvenly() throws {
+        var queue = queue()
+        let tenants = (1...5).map { TenantID(rawValue: $0) }
+        for tenant in tenants { try submit(1_000, tenant, to: &queue) }
+        #expect(written(ready(0, &queue)) == (0..<5).map { [$0, 50] })
+        // What one does not need is the others'.
+        var uneven = self.queue()
+        try submit(10, alice, to: &uneven)
+        try submit(1_000, bob, to: &uneven)
+        #expect(written(ready(0, &uneven)).reduce(0) { $0 + $1[1] } == 250)
+    }
+
+    @Test func givesEveryoneATurnWhenMoreWaitThanFit() throws {
+        var queue = queue { $0.sharedBatchRecords = 2 }
+        for tenant in 1...5 { for _ in 0..<2 { try submit(1, TenantID(rawValue: Int32(tenant)), to: &queue) } }
+        var order: [[Int]] = []
+        for _ in 0..<5 { order += written(ready(0, &queue)) }
+        // Submission 2 × (tenant - 1) is a tenant's first.
+        #expect(order.map { $0[0] } == [0, 2, 4, 6, 8, 1, 3, 5, 7, 9])
+    }
+
+    @Test func refusesWhatDoesNotFit() throws {
+        var queue = queue {
+            $0.maximumRecords = 100
+            $0.maximumBytes = 100_000
+        }
+        try submit(50, alice, to: &queue)
+        #expect(refusal { try submit(1, alice, to: &queue) } == .queueFull)
+        try submit(40, bob, to: &queue)
+        #expect(refusal { try submit(11, bob, to: &queue) } == .queueFull)
+        #expect(refusal { try submit(1, bytes: 90_000, bob, to: &queue) } == .queueFull)
+        // A first submission is taken while there is any room, or a large one could never be.
+        try submit(60, TenantID(rawValue: 3), to: &queue)
+        #expect(refusal { try submit(1, TenantID(rawValue: 4), to: &queue) } == .queueFull)
+    }
+
+    @Test func hasRoomAgainWhenASubmissionIsSettled() throws {
+        var queue = queue { $0.maximumRecords = 4 }
+        try submit(2, alice, to: &queue)
+        _ = ready(0, &queue)
+        #expect(refusal { try submit(1, alice, to: &queue) } == .queueFull)
+        let first = LaneQueue.Settled(submission: 0, record: 0, outcome: .accepted)
+        #expect(succeeded(queue.settle([first])).isEmpty)
+        let actions = queue.settle([LaneQueue.Settled(submission: 0, record: 1, outcome: .duplicate)])
+        guard case .succeed(0, let outcomes) = actions.first else {
+            Issue.record("no outcome")
+            return
+        }
+        #expect(outcomes == [.accepted, .duplicate])
+        #expect(queue.records == 0 && queue.bytes == 0 && queue.isEmpty)
+        try submit(2, alice, to: &queue)
+    }
+
+    @Test func dropsWhatIsTooLateWhenALaneComes() throws {
+        var queue = queue()
+        try submit(1, alice, to: &queue, deadline: .seconds(1))
+        try submit(1, alice, to: &queue, deadline: .seconds(3))
+        let actions = ready(0, &queue, at: .seconds(2))
+        #expect(failed(actions) == [0])
+        #expect(written(actions) == [[1, 1]])
+        #expect(refusal { try submit(1, alice, to: &queue, at: .seconds(2), deadline: .seconds(1)) } == .deadlinePassed)
+    }
+
+    @Test func expiresWhatWaitsAndWhatIsBeingWritten() throws {
+        var queue = queue()
+        try submit(1, alice, to: &queue, deadline: .seconds(1))
+        #expect(written(ready(0, &queue)) == [[0, 1]])
+        try submit(1, alice, to: &queue, deadline: .seconds(2))
+        #expect(failed(queue.expire(now: start + .seconds(1))) == [0])
+        #expect(failed(queue.expire(now: start + .seconds(2))) == [1])
+        #expect(queue.isEmpty)
+        // What the lane says later concerns nobody.
+        #expect(queue.settle([LaneQueue.Settled(submission: 0, record: 0, outcome: .accepted)]).isEmpty)
+        #expect(ready(0, &queue).isEmpty)
+        #expect(written(try submit(1, alice, to: &queue, at: .seconds(2))) == [[2, 1]])
+    }
+
+    @Test func failsASubmissionOnceAndLeavesTheRestOfItBehind() throws {
+        var queue = queue { $0.batchRecords = 10 }
+        try submit(15, alice, to: &queue)
+        _ = ready(0, &queue)
+        #expect(failed(queue.fail([0], .deadlinePassed)) == [0])
+        #expect(queue.fail([0], .deadlinePassed).isEmpty)
+        #expect(ready(0, &queue).isEmpty)
+        #expect(queue.records == 0)
+    }
+
+    @Test func stopsItsLanesWhenNothingIsLeft() throws {
+        var queue = queue()
+        _ = ready(0, &queue)
+        try submit(1, alice, to: &queue)
+        try submit(1, alice, to: &queue)
+        #expect(written(ready(1, &queue)) == [[1, 1]])
+        try submit(1, alice, to: &queue)
+        #expect(queue.stop().isEmpty)
+        #expect(refusal { try submit(1, alice, to: &queue) } == .stopping)
+        #expect(!queue.isDrained)
+        #expect(written(ready(0, &queue)) == [[2, 1]])
+        #expect(queue.isDrained)
+        guard case .stop(1) = ready(1, &queue).first else {
+            Issue.record("lane 1 goes on")
+            return
+        }
+    }
+
+    /// Random histories: every record is taken once at most, every submission ends once, and nothing is left behind.
+    @Test(arguments: 0..<50) func losesNothing(seed: UInt64) throws {
+        var random = SplitMix(state: seed)
+        var queue = queue {
+            $0.maximumRecords = 300
+            $0.batchRecords = 20
+            $0.sharedBatchRecords = 7
+        }
+        var open: Set<Int> = []
+        var taken: [Int: Int] = [:]
+        var lanes: [Int: LaneQueue.Batch] = [:]
+        var now = Duration.zero
+        func perform(_ actions: [LaneQueue.Action]) {
+            for action in actions {
+                switch action {
+                case .write(let lane, let batch):
+                    #expect(lanes[lane] == nil)
+                    lanes[lane] = batch
+                    for slice in batch.slices { taken[slice.submission, default: 0] += slice.records.count }
+                case .succeed(let id, _), .fail(let id, _): #expect(open.remove(id) != nil)
+                case .stop: break
+                }
+            }
+        }
+        for lane in 0..<3 { perform(ready(lane, &queue)) }
+        for _ in 0..<400 {
+            now += .milliseconds(Int.random(in: 0...20, using: &random))
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0, 1:
+                let id = queue.next
+                open.insert(id)
+                let count = Int.random(in: 1...30, using: &random)
+                let tenant = TenantID(rawValue: Int32.random(in: 1...4, using: &random))
+                do {
+                    perform(try submit(count, tenant, to: &queue, at: now, deadline: now + .milliseconds(200)))
+                } catch {
+                    open.remove(id)
+                }
+            case 2:
+                guard let (lane, batch) = lanes.randomElement(using: &random) else { continue }
+                lanes[lane] = nil
+                if Bool.random(using: &random) {
+                    perform(queue.fail(batch.slices.map(\.submission), .deadlinePassed))
+                } else {
+                    perform(
+                        queue.settle(
+                            batch.slices.flatMap { slice in
+                                slice.records.indices.map { .init(submission: slice.submission, record: $0, outcome: .accepted) }
+                            }
+                        )
+                    )
+                }
+                perform(ready(lane, &queue, at: now))
+            default: perform(queue.expire(now: start + now))
+            }
+        }
+        perform(queue.expire(now: start + .seconds(1_000)))
+        #expect(open.isEmpty)
+        #expect(queue.isEmpty && queue.records == 0 && queue.bytes == 0)
+        #expect(taken.values.allSatisfy { $0 <= 30 })
+    }
+}
+
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+        return value ^ value >> 31
+    }
+}

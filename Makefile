@@ -4,10 +4,13 @@ SWIFT_BUILD_FLAGS ?= -Xswiftc -warnings-as-errors
 # More for swift test, such as: make test TEST_FLAGS='--filter LocalClusterTests'
 TEST_FLAGS ?=
 FORMATTED = Package.swift Sources Tests Plugins
+# make bench BENCH=single runs one of single, bulk, stream, latency, fairness; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
+BENCH ?= all
+BENCH_FLAGS ?=
 SCRIPTS = scripts/setup.sh scripts/test.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test lint format clean
+.PHONY: help setup build run test bench lint format clean
 export SWIFT_BUILD_FLAGS TEST_FLAGS
 
 help: ## list these targets
@@ -24,6 +27,16 @@ run: build ## build, then run everything on this machine: PostgreSQL, migrations
 
 test: setup ## build and run all tests; they start the PostgreSQL that they need
 	@scripts/test.sh
+
+bench: ## measure a release build beside plain SQL; BENCH=single for one: see docs/performance.md
+	@scripts/setup.sh bench
+	swift build -c release
+	@$(MAKE) --no-print-directory .build/openloop
+	@python3 Benchmarks/bench.py $(BENCH) $(BENCH_FLAGS)
+
+.build/openloop: Benchmarks/generators/openloop.c
+	@mkdir -p .build
+	$(CC) -O2 -std=gnu11 -Wall -Wextra -Werror -o $@ $<
 
 lint: setup ## format, warnings as errors, scripts
 	swift format lint --strict --recursive --parallel $(FORMATTED)

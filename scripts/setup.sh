@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what building and testing need and this machine lacks (Debian, Ubuntu); elsewhere says what to install.
-# Nothing happens when all is there.
+# Nothing happens when all is there. With the argument `bench` also what only the benchmarks need.
 set -eu
+purpose=${1:-}
 
 fail() {
     printf 'setup: %s\n' "$*" >&2
@@ -45,8 +46,21 @@ missing() {
     has_postgres || echo postgresql
     command -v curl > /dev/null 2>&1 || echo curl
     command -v setpriv > /dev/null 2>&1 || echo util-linux
+    [ "$purpose" != bench ] || missing_for_bench
 }
 
+# pgbench and psql come with the server's packages; Debian's postgresql-client-common puts both into PATH.
+missing_for_bench() {
+    command -v wrk > /dev/null 2>&1 || echo wrk
+    command -v python3 > /dev/null 2>&1 || echo python3
+    command -v cc > /dev/null 2>&1 || echo gcc libc6-dev
+    { command -v pgbench > /dev/null 2>&1 && command -v psql > /dev/null 2>&1; } || echo postgresql postgresql-client-common
+}
+
+case $purpose in
+    '' | bench) ;;
+    *) fail "knows the argument bench, or none; not $purpose." ;;
+esac
 check_swift
 packages=$(missing | tr '\n' ' ')
 packages=${packages% }

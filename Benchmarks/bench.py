@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Sluice's benchmarks. `make bench` builds what they need and runs this; docs/performance.md says what is measured, and how.
+
+The exit status is 0 when every run was sound (no lost row, no answer but 2xx), 1 when one was not or, with --strict, when a
+bar was missed, 64 for a wrong command line.
+"""
+from __future__ import annotations
+
+import argparse
+import pathlib
+import shutil
+import signal
+import statistics
+import sys
+from collections.abc import Callable
+
+from sluicebench.failure import Broken
+from sluicebench.machine import describe_commit, describe_machine, file_system
+from sluicebench.options import Options
+from sluicebench.report import Report
+from sluicebench.response import fairness, latency
+from sluicebench.stream import stream
+from sluicebench.versus import bulk, single
+
+Benchmark = Callable[[Options, Report], Report]
+BENCHMARKS: dict[str, Benchmark] = {
+    "single": single, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
+}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(64, f"bench: {message}\n")
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = Parser(prog="bench.py", description="Benchmarks of Sluice.")
+    parser.add_argument("benchmark", nargs="?", default="all", choices=[*BENCHMARKS, "all"])
+    parser.add_argument("--rounds", type=int, default=5, help="of single and bulk, each both ways (5)")
+    parser.add_argument("--seconds", type=float, default=10, help="of each half of a round (10)")
+    parser.add_argument("--warm-up", type=float, default=3, help="seconds before the first round (3)")
+    parser.add_argument("--rate", type=float, help="latency: requests a second (half of what single measures)")
+    parser.add_argument("--latency-seconds", type=float, default=30)
+    parser.add_argument("--small-mb", type=int, default=100, help="stream: the first body")
+    parser.add_argument("--large-mb", type=int, default=1000, help="stream: the second body")
+    parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path("/var/tmp"), help="where the database is made; no tmpfs")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
+    return parser.parse_args(arguments)
+
+
+def options_of(asked: argparse.Namespace) -> Options:
+    return Options(
+        scratch=asked.scratch, rounds=asked.rounds, seconds=asked.seconds, warm_up=asked.warm_up,
+        rate=asked.rate, latency_seconds=asked.latency_seconds, small_mb=asked.small_mb, large_mb=asked.large_mb,
+    )
+
+
+def check_tools() -> None:
+    missing = [name for name in ("wrk", "pgbench", "psql") if shutil.which(name) is None]
+    if missing:
+        raise Broken(f"{', '.join(missing)} not found: run scripts/setup.sh bench")
+
+
+def run(name: str, options: Options, command: list[str]) -> Report:
+    print(f"bench: {name}", file=sys.stderr, flush=True)
+    context: dict[str, object] = {"command": command, **describe_commit(), "machine": describe_machine(options.scratch)}
+    report = BENCHMARKS[name](options, Report(name, context))
+    report.print()
+    report.write()
+    return report
+
+
+def run_all(names: list[str], options: Options, command: list[str]) -> tuple[bool, bool]:
+    """Whether all runs were sound, and whether all bars were met. One broken benchmark does not stop the next."""
+    sound = met = True
+    for name in names:
+        try:
+            report = run(name, options, command)
+        except Broken as broken:
+            print(f"\n## {name}\n\nBROKEN  {broken}\n", flush=True)
+            sound = False
+            continue
+        met = met and report.met
+        if name == "single" and options.rate is None:
+            options.rate = statistics.median(report.rates("sluice")) / 2
+    return sound, met
+
+
+def ended(*_: object) -> None:
+    raise SystemExit("bench: ended by SIGTERM")
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, ended)
+    asked = parsed(arguments)
+    try:
+        check_tools()
+        if file_system(asked.scratch) in ("tmpfs", "ramfs"):
+            raise Broken(f"{asked.scratch} is in memory, where nothing is durable: name another folder with --scratch")
+    except Broken as broken:
+        print(f"bench: {broken}", file=sys.stderr)
+        return 1
+    names = list(BENCHMARKS) if asked.benchmark == "all" else [asked.benchmark]
+    sound, met = run_all(names, options_of(asked), ["Benchmarks/bench.py", *arguments])
+    return 0 if sound and (met or not asked.strict) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""On what was measured: a figure without its machine says nothing."""
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import platform
+import subprocess
+import tempfile
+import time
+
+from .server import ROOT, Server
+
+POSTGRES_SETTINGS = (
+    "server_version fsync synchronous_commit full_page_writes wal_sync_method wal_compression shared_buffers wal_buffers "
+    "max_wal_size checkpoint_timeout commit_delay max_connections autovacuum jit"
+).split()
+
+
+def describe_machine(scratch: pathlib.Path) -> dict[str, object]:
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "cpu": _first_line("/proc/cpuinfo", "model name"),
+        "memory_mb": int((_first_line("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) // 1024,
+        "kernel": platform.release(),
+        "system": _system(),
+        "file_system": file_system(scratch),
+        "fdatasync_us": round(fdatasync_microseconds(scratch), 1),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def describe_postgres(server: Server) -> dict[str, str]:
+    names = ", ".join(f"'{name}'" for name in POSTGRES_SETTINGS)
+    rows = server.psql(f"SELECT name, current_setting(name) FROM pg_settings WHERE name IN ({names}) ORDER BY 1")
+    return dict(row.split("|", 1) for row in rows.splitlines())
+
+
+def describe_commit() -> dict[str, object]:
+    return {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def file_system(folder: pathlib.Path) -> str:
+    """The type of the file system that holds this folder, like ext4."""
+    best, kind = "", "unknown"
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+            place, type_ = line.split()[1:3]
+            if folder.resolve().is_relative_to(place) and len(place) >= len(best):
+                best, kind = place, type_
+    return kind
+
+
+def fdatasync_microseconds(folder: pathlib.Path, times: int = 200) -> float:
+    """The median of writing 8 KiB and waiting until the disk has it: the least that one commit alone can take."""
+    taken = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.pwrite(file.fileno(), bytes(8192 * times), 0)
+        os.fsync(file.fileno())
+        for number in range(times):
+            began = time.perf_counter()
+            os.pwrite(file.fileno(), b"s" * 8192, 8192 * number)
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - began)
+    return sorted(taken)[times // 2] * 1e6
+
+
+def _first_line(path: str, name: str) -> str | None:
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(path).read_text().splitlines():
+            if line.startswith(name):
+                return line.split(":", 1)[1].strip()
+    return None
+
+
+def _system() -> str:
+    with contextlib.suppress(OSError):
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    return platform.system()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.strip()

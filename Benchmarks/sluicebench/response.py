@@ -1,0 +1,97 @@
+"""`latency` and `fairness`: how long one sender waits, in an open loop."""
+from __future__ import annotations
+
+import pathlib
+import statistics
+import threading
+import time
+
+from .failure import Broken
+from .loads import Run, block_plan, open_loop, post_blocks, post_singles, sap_plan
+from .options import Options
+from .report import Bar, Report
+from .server import Server
+from .tenancy import check_stored, fluent_bit_sender, sap_sender
+
+FLOOD_SECONDS = 20.0
+QUIET_RATE = 200.0
+
+
+def latency(options: Options, report: Report) -> Report:
+    """Single posts at half of what `single` measured, from the time that each was due."""
+    with Server(options.scratch) as server:
+        report.context |= options.describe(server)
+        sender = sap_sender(server)
+        plan = sap_plan(server, sender)
+        acknowledged, cut_off = 0, 0
+        rate = options.rate
+        if rate is None:
+            probes = [post_singles(server, plan, number, options.seconds / 2) for number in (1, 2, 3)]
+            rate = statistics.median(probe.rate for probe in probes[1:]) / 2
+            acknowledged, cut_off = sum(probe.events for probe in probes), 64 * len(probes)
+        server.psql("CHECKPOINT")
+        run = open_loop(server, plan, 50 * 10_000_000_000, rate, options.latency_seconds)
+        report.runs.append(run)
+        report.figures["rows"] = check_stored(server, sender, acknowledged + run.events, cut_off)
+        _check_pace(run, rate)
+    report.figures["rate asked for"] = round(rate, 1)
+    report.figures["latency µs, from when due"] = run.detail["latency_us"]
+    report.figures["service µs, from when sent"] = run.detail["service_us"]
+    report.figures["most requests due without a connection"] = run.detail["backlog"]
+    report.bars.append(Bar("p99", _p99(run), 10, unit=" ms", least=False))
+    return report
+
+
+def _check_pace(run: Run, rate: float) -> None:
+    """When the generator could not keep up, latencies say so; a rate far from the one asked for would be another test."""
+    reached = run.events / run.seconds
+    if reached < rate * 0.5:
+        raise Broken(f"only {reached:.0f} of {rate:.0f} requests a second were answered: half of single's rate is too much")
+
+
+def _p99(run: Run) -> float:
+    figures = run.detail["latency_us"]
+    assert isinstance(figures, dict)
+    return float(figures["p99"]) / 1000
+
+
+def fairness(options: Options, report: Report) -> Report:
+    """One tenant's p99 when nothing else runs, and while another tenant floods with 1,000-record bodies."""
+    with Server(options.scratch) as server:
+        report.context |= options.describe(server)
+        quiet, loud = sap_sender(server, "quiet"), fluent_bit_sender(server, "loud")
+        plan, flood_plan = sap_plan(server, quiet), block_plan(server, loud, int(time.time()) - 70_000)
+        warm = open_loop(server, plan, 1, QUIET_RATE, 2, 16, 1)
+        idle = open_loop(server, plan, 10_000_000_000, QUIET_RATE, FLOOD_SECONDS / 2, 16)
+        flooded, flood = _under_flood(server, plan, flood_plan)
+        idle.name, flooded.name, flood.name = "idle", "flooded", "flood"
+        report.runs += [idle, flooded, flood]
+        answered = warm.events + idle.events + flooded.events
+        report.figures["rows"] = check_stored(server, quiet, answered, 0)
+        report.figures["rows of the flood"] = check_stored(server, loud, flood.events, 8000)
+    for run in (idle, flooded):
+        report.figures[f"{run.name}: latency µs"] = run.detail["latency_us"]
+    report.bars.append(Bar("p99 under flood ÷ idle", _p99(flooded) / _p99(idle), 3, least=False))
+    return report
+
+
+def _under_flood(server: Server, plan: pathlib.Path, flood_plan: tuple[pathlib.Path, pathlib.Path]) -> tuple[Run, Run]:
+    """The quiet tenant's posts fall within the flood's time."""
+    outcome: list[Run | Exception] = []
+
+    def flood() -> None:
+        try:
+            outcome.append(post_blocks(server, flood_plan, 1_000_000, FLOOD_SECONDS, threads=1))
+        except Exception as error:  # handed to the main thread
+            outcome.append(error)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        time.sleep(1)
+        flooded = open_loop(server, plan, 20_000_000_000, QUIET_RATE, FLOOD_SECONDS - 8, 16)
+    finally:
+        thread.join()
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return flooded, outcome[0]

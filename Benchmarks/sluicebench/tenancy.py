@@ -1,0 +1,59 @@
+"""The tenants of a benchmark, their sources and keys, and what of theirs is stored."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .failure import Broken
+from .server import Server
+
+
+@dataclass
+class Sender:
+    """One source that a generator posts to."""
+
+    tenant: str
+    tenant_id: int
+    source_id: int
+    version: int
+    key: str = field(repr=False)
+    target: str = "/v1/events"
+
+    def stored(self, server: Server) -> int:
+        return int(server.psql(f"SELECT count(*) FROM sluice.events WHERE tenant_id = {self.tenant_id}"))
+
+    def quarantined(self, server: Server) -> int:
+        return int(server.psql(f"SELECT count(*) FROM sluice.quarantine WHERE tenant_id = {self.tenant_id}"))
+
+
+def make_sender(server: Server, tenant: str, profile: str, schema: str) -> Sender:
+    """A tenant with one source of its own, and an ingest key that is bound to it."""
+    server.sluice("tenant", "create", tenant, "--name", tenant, "--retention-days", "365")
+    server.sluice("schema", "apply", tenant, schema)
+    server.sluice("source", "create", tenant, "bench", "--profile", profile, "--schema", schema)
+    key = server.sluice("key", "create", tenant, "--kind", "ing", "--source", "bench", "--name", "bench")["key"]
+    row = server.psql(
+        f"""SELECT t.tenant_id, s.source_id, (SELECT max(version_no) FROM sluice.schemas v WHERE v.tenant_id = t.tenant_id)
+            FROM sluice.tenants t JOIN sluice.sources s USING (tenant_id) WHERE t.slug = '{tenant}' AND s.slug = 'bench'"""
+    )
+    tenant_id, source_id, version = (int(value) for value in row.split("|"))
+    return Sender(tenant, tenant_id, source_id, version, str(key))
+
+
+def sap_sender(server: Server, tenant: str = "single") -> Sender:
+    return make_sender(server, tenant, "privileges-webhook", "privileges-webhook")
+
+
+def fluent_bit_sender(server: Server, tenant: str = "bulk") -> Sender:
+    return make_sender(server, tenant, "fluent-bit", "privileges-ndjson")
+
+
+def check_stored(server: Server, sender: Sender, acknowledged: int, cut_off: int) -> dict[str, int]:
+    """Every acknowledged event is a row. A closed-loop generator leaves when its time is up, so up to `cut_off` events
+    may be stored whose answers it did not wait for; never fewer."""
+    rows, quarantined = sender.stored(server), sender.quarantined(server)
+    if rows < acknowledged or rows > acknowledged + cut_off or quarantined:
+        raise Broken(
+            f"tenant {sender.tenant}: {acknowledged} events acknowledged, {rows} stored, {quarantined} in quarantine; "
+            f"at most {cut_off} may be stored without an answer read"
+        )
+    return {"acknowledged": acknowledged, "stored": rows, "quarantined": quarantined, "unread_at_most": cut_off}

@@ -48,7 +48,8 @@ BEGIN
         IF locked IS DISTINCT FROM r.tenant_id THEN
             INSERT INTO sluice.quarantine_usage (tenant_id) VALUES (r.tenant_id) ON CONFLICT DO NOTHING;
             PERFORM FROM sluice.quarantine_usage u WHERE u.tenant_id = r.tenant_id FOR UPDATE;
-            SELECT u.bytes, coalesce((t.limits ->> 'quarantine_bytes')::bigint, 1073741824) INTO used, allowed
+            SELECT u.bytes, CASE WHEN t.limits ->> 'quarantine_bytes' ~ '^[0-9]{1,15}$'
+                                 THEN (t.limits ->> 'quarantine_bytes')::bigint ELSE 1073741824 END INTO used, allowed
             FROM sluice.quarantine_usage u JOIN sluice.tenants t USING (tenant_id) WHERE u.tenant_id = r.tenant_id;
             locked := r.tenant_id;
         END IF;

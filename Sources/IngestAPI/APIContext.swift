@@ -12,6 +12,9 @@ struct APIContext: RequestContext {
         channel = source.channel
     }
 
+    /// Nobody waits for the answer any more.
+    var isConnectionClosed: Bool { !channel.isActive }
+
     /// Ends the connection without a byte of answer: the one thing that makes the SAP client keep its event.
     func closeConnection() async {
         try? await channel.close().get()

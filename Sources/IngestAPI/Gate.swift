@@ -25,7 +25,8 @@ struct Gate: Sendable {
                 throw problem
             } catch {
                 // Whatever it is, the event is not stored: a sender that takes any answer for success must get none.
-                context.logger.error("Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
+                let level: Logger.Level = ProblemMiddleware.isConnectionFault(error) ? .debug : .error
+                context.logger.log(level: level, "Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
                 let profile = SenderProfile.privilegesWebhook
                 return await profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
             }

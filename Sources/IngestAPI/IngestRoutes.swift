@@ -60,7 +60,8 @@ struct IngestRoutes: Sendable {
                 maximumRecordBytes: limits.maximumRecord,
                 requestID: try Self.requestID(request)
             ),
-            lanes: lanes
+            lanes: lanes,
+            isAbandoned: { context.isConnectionClosed }
         )
         defer { metrics.count(intake.tally) }
         var unreadable: Rejection?
@@ -69,6 +70,10 @@ struct IngestRoutes: Sendable {
             do {
                 try body.refuseIfTooLarge(request)
                 try await body.read(request, into: &intake)
+            } catch let problem as Problem where intake.hasWritten {
+                // A part is stored already: what was read of the rest is no worse.
+                try await intake.flush(all: true)
+                throw problem
             } catch let rejection as Rejection {
                 unreadable = rejection
                 intake.forgetUnwritten()
@@ -81,7 +86,7 @@ struct IngestRoutes: Sendable {
             context.logger.warning("Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
             return await source.profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
         }
-        if let unreadable { throw Problem(unreadable) }
+        if intake.tally.heldBack == 0, let unreadable { throw Problem(unreadable) }
         return await answer(intake, context: context)
     }
 
@@ -90,10 +95,10 @@ struct IngestRoutes: Sendable {
         if tally.heldBack > 0 {
             return await profile.respond(to: .cannotBeStored, problem: .unavailable(retryAfter: 60), context: context)
         }
+        if intake.isRejected { return rejectedBatch(tally, context: context) }
         if intake.context.isUnknownSource {
             return await profile.respond(to: .unknownSource, tally: tally, problem: Problem(.unknownSource), context: context)
         }
-        if intake.context.rejectsInvalid, tally.refused > 0 { return rejectedBatch(tally, context: context) }
         guard let first = tally.refusals.first else {
             return await profile.respond(to: .stored, tally: tally, problem: .unavailable(), context: context)
         }
@@ -103,10 +108,6 @@ struct IngestRoutes: Sendable {
         if first.reason.code == Rejection.Code.tooLarge.rawValue {
             let problem = Problem(.contentTooLarge, first.reason.code, first.reason.detail)
             return await profile.respond(to: .tooLarge, problem: problem, context: context)
-        }
-        // One record that is not even JSON is a broken request, whoever sends it.
-        if let rejection = intake.firstRejection, rejection.isMalformed {
-            return Problem(rejection).response(requestID: context.id)
         }
         let problem = Problem(.unprocessableContent, first.reason.code, first.reason.detail, pointer: first.reason.pointer)
         return await profile.respond(to: .unacceptableSingle, tally: tally, problem: problem, context: context)

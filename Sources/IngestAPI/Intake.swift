@@ -26,19 +26,22 @@ struct Intake: Sendable {
     private static let batchBytes = 1 << 20
     /// Of a request that is to be stored whole or not at all.
     static let maximumRejectable = 10_000
-    private static let maximumRejectableBytes = 64 << 20
+    private static let maximumRejectableBytes = 16 << 20
 
     let context: Context
     private let lanes: Lanes
     private var reader: RecordReader
     private var pending: [Pending] = []
     private var pendingBytes = 0
-    private var hasWritten = false
+    private(set) var hasWritten = false
+    /// `on_invalid=reject` found something to reject: nothing is stored.
+    private(set) var isRejected = false
     private(set) var tally = IngestTally()
-    /// The one record's rejection, when the body is one bare value.
-    private(set) var firstRejection: Rejection?
+    private let isAbandoned: @Sendable () -> Bool
 
-    init(context: Context, reader: RecordReader, lanes: Lanes) {
+    /// - Parameter isAbandoned: whether the sender is gone; then no further batch is written.
+    init(context: Context, reader: RecordReader, lanes: Lanes, isAbandoned: @escaping @Sendable () -> Bool) {
+        self.isAbandoned = isAbandoned
         self.context = context
         self.reader = reader
         self.lanes = lanes
@@ -76,11 +79,14 @@ struct Intake: Sendable {
     /// - Throws: `EngineError` when a batch cannot be known to be stored; earlier ones are.
     mutating func flush(all: Bool) async throws {
         if context.rejectsInvalid {
-            guard pending.count <= Self.maximumRejectable, pendingBytes <= Self.maximumRejectableBytes else {
-                throw Problem(.contentTooLarge, "too_many_records", "on_invalid=reject takes at most 10,000 records, 64 MiB in all.")
+            guard tally.received <= Self.maximumRejectable, pendingBytes <= Self.maximumRejectableBytes else {
+                throw Problem(.contentTooLarge, "too_many_records", "on_invalid=reject takes at most 10,000 records, 16 MiB in all.")
             }
             guard all else { return }
-            guard tally.refused == 0 else { return pending.removeAll() }
+            guard tally.refused == 0 else {
+                isRejected = true
+                return pending.removeAll()
+            }
         }
         while !pending.isEmpty, all || pending.count >= Lanes.maximumRecords || pendingBytes >= Self.batchBytes {
             var count = 0
@@ -89,6 +95,7 @@ struct Intake: Sendable {
                 bytes += pending[count].bytes.count
                 count += 1
             }
+            guard !isAbandoned() else { throw CancellationError() }
             let batch = Array(pending.prefix(count))
             pending.removeFirst(count)
             pendingBytes -= bytes
@@ -112,10 +119,11 @@ struct Intake: Sendable {
         switch outcome.result {
         case .success(let event) where !context.isUnknownSource:
             append(Pending(index: outcome.index, record: .event(event), bytes: outcome.bytes))
+        case .success where context.rejectsInvalid:
+            tally.refuse(outcome.index, QuarantineReason(.unknownSource))
         case .success:
             append(quarantine(QuarantineReason(.unknownSource), outcome.bytes, index: outcome.index))
         case .failure(let rejection):
-            if outcome.index == 0 { firstRejection = rejection }
             let reason = QuarantineReason(context.isUnknownSource ? .unknownSource : rejection)
             if context.rejectsInvalid {
                 tally.refuse(outcome.index, reason)

@@ -27,6 +27,11 @@ struct ProblemMiddleware: RouterMiddleware {
         return response
     }
 
+    /// The client's side of the connection broke, or what came over it is no HTTP: nobody's fault here.
+    static func isConnectionFault(_ error: any Error) -> Bool {
+        error is HTTPParserError || error is ChannelError || error is IOError
+    }
+
     /// Errors of ours are made to be logged; of others only the kind is known to hold no payload.
     static func loggable(_ error: any Error) -> String {
         switch error {
@@ -44,7 +49,7 @@ struct ProblemMiddleware: RouterMiddleware {
             return problem
         case is NIOTooManyBytesError:
             return Problem(.contentTooLarge, "too_large", "The body is larger than this server takes.")
-        case is HTTPParserError, is ChannelError, is IOError:
+        case _ where Self.isConnectionFault(error):
             return Problem(.badRequest, "broken_body", "The request's body broke off, or is not HTTP.", headers: [.connection: "close"])
         case is PostgresError, is StoreError, is SchemaError:
             context.logger.error("The database failed a request", metadata: ["error": "\(Self.loggable(error))"])

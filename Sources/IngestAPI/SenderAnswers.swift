@@ -3,6 +3,11 @@ import HTTPTypes
 import Hummingbird
 
 extension SenderProfile {
+    /// With their names, which a bare code has not.
+    private static let statuses: [HTTPResponse.Status] = [
+        .unauthorized, .requestTimeout, .contentTooLarge, .unprocessableContent, .tooManyRequests, .serviceUnavailable,
+    ]
+
     /// A sender's answer, in the way its client understands it (`SenderAnswer`): the status and `Retry-After` are the profile's, and
     /// a connection that is to close without a byte does.
     ///
@@ -18,7 +23,7 @@ extension SenderProfile {
         case .respond(let status, let retryAfter):
             if status == 200, let tally { return .json(tally.json) }
             var problem = problem
-            problem.status = HTTPResponse.Status(code: status)
+            problem.status = Self.statuses.first { $0.code == status } ?? HTTPResponse.Status(code: status)
             if let retryAfter { problem.headers[.retryAfter] = String(retryAfter) }
             return problem.response(requestID: context.id)
         }

@@ -81,6 +81,36 @@ import Testing
         await scene.server.stop()
     }
 
+    @Test func rejectsAnUnknownSourceWhole() async throws {
+        let scene = try await Scene.make()
+        for body in ["[\(Webhook.body()),5]", "[\(Webhook.body())]"] {
+            let reply = try await scene.server.post(
+                "/v1/events?on_invalid=reject",
+                body,
+                key: scene.ingest,
+                headers: ["x-source-id": "nope"]
+            )
+            #expect(reply.status == 422 && reply.json["errors"][0]["code"].string == "unknown_source", "\(reply.body)")
+        }
+        #expect(try await scene.migrated.psql("SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM quarantine)") == "0")
+        await scene.server.stop()
+    }
+
+    @Test func letsTheSenderKeepWhatAFullQuarantineCannot() async throws {
+        let scene = try await Scene.make()
+        try await scene.migrated.psql(#"UPDATE tenants SET limits = '{"quarantine_bytes": 10}'"#)
+        for body in ["{\"cut\":", Webhook.body(serial: nil)] {
+            #expect(try scene.hookBytes(body).isEmpty, "a hook gets no byte: \(body.prefix(8))")
+            let reply = try await scene.server.post("/v1/events", "[\(Webhook.body(serial: nil))]", key: scene.ingest)
+            #expect(reply.status == 503 && reply.headers["retry-after"] != nil, "\(reply.body)")
+            #expect(reply.json["title"].string == "Service Unavailable")
+        }
+        #expect(try await scene.server.post(scene.hookPath, Webhook.body()).json["accepted"].int == 1, "events are not concerned")
+        try await scene.migrated.psql(#"UPDATE tenants SET limits = '{"quarantine_bytes": "1GB"}'"#)
+        #expect(try await scene.server.post(scene.hookPath, "{\"cut\":").status == 400, "a limit that is no number is the default")
+        await scene.server.stop()
+    }
+
     @Test func takesARetryWithTheSameRequestIDForTheSameEvents() async throws {
         let scene = try await Scene.make()
         _ = try await scene.administration.createSource(tenant: "acme", slug: "plain", profile: .generic, schemaName: nil)

@@ -90,7 +90,7 @@ import Testing
         ("1", 422, "not_an_object"),
         (Webhook.body(serial: nil), 422, "missing_field"), ("{}", 422, "missing_field"),
         (Webhook.body(reason: #"a\u0000"#), 422, "nul_character"), (Webhook.body() + "x", 400, "not_json"),
-        (Webhook.body().replacing("john.doe", with: #"j","user":"k"#), 400, "duplicate_key"),
+        (Webhook.body().replacing("john.doe", with: #"j","user":"k"#), 422, "duplicate_key"),
         (Webhook.body(secondsLater: -400_000_000), 422, "timestamp_out_of_range"),
         (Webhook.body(secondsLater: 100_000), 422, "timestamp_out_of_range"),
     ])

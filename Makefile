@@ -10,11 +10,11 @@ BENCH_FLAGS ?=
 SCRIPTS = scripts/setup.sh scripts/test.sh .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test bench lint format clean
+.PHONY: kill-loop help setup build run test bench lint format clean
 export SWIFT_BUILD_FLAGS TEST_FLAGS
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian, Ubuntu), check the rest
 	@scripts/setup.sh
@@ -37,6 +37,9 @@ bench: ## measure a release build beside plain SQL; BENCH=single for one: see do
 .build/openloop: Benchmarks/generators/openloop.c
 	@mkdir -p .build
 	$(CC) -O2 -std=gnu11 -Wall -Wextra -Werror -o $@ $<
+
+kill-loop: build ## kill the API and PostgreSQL's backends for a minute under load, then count
+	python3 Tests/Faults/kill_loop.py
 
 lint: setup ## format, warnings as errors, scripts
 	swift format lint --strict --recursive --parallel $(FORMATTED)

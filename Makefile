@@ -14,7 +14,7 @@ SCRIPTS = scripts/setup.sh scripts/test.sh .ci/run
 export SWIFT_BUILD_FLAGS TEST_FLAGS
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing (Debian, Ubuntu), check the rest
 	@scripts/setup.sh

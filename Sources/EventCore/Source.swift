@@ -20,15 +20,3 @@ package struct Source: Sendable {
         Source(id: id, tenant: tenant, slug: slug, profile: profile, schema: schema)
     }
 }
-
-extension Source {
-    /// Reads one record of this source; see `RecordMapper`, which to reuse.
-    package func accept(
-        record: UnsafeBufferPointer<UInt8>,
-        receivedAt: Timestamp,
-        window: AcceptanceWindow,
-        using mapper: inout RecordMapper
-    ) -> Result<AcceptedEvent, Rejection> {
-        mapper.accept(record.span, from: self, receivedAt: receivedAt, window: window)
-    }
-}

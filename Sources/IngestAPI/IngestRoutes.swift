@@ -93,9 +93,9 @@ struct IngestRoutes: Sendable {
     private func answer(_ intake: Intake, context: APIContext) async -> Response {
         let (profile, tally) = (intake.context.source.profile, intake.tally)
         if tally.heldBack > 0 {
-            return await profile.respond(to: .cannotBeStored, problem: .unavailable(retryAfter: 60), context: context)
+            return await profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
         }
-        if intake.isRejected { return rejectedBatch(tally, context: context) }
+        if intake.isRejected { return rejectedBatch(tally) }
         if intake.context.isUnknownSource {
             return await profile.respond(to: .unknownSource, tally: tally, problem: Problem(.unknownSource), context: context)
         }
@@ -114,7 +114,7 @@ struct IngestRoutes: Sendable {
     }
 
     /// `on_invalid=reject`: none was stored, and the list says why.
-    private func rejectedBatch(_ tally: IngestTally, context: APIContext) -> Response {
+    private func rejectedBatch(_ tally: IngestTally) -> Response {
         var response = Response.json(tally.json)
         response.status = .unprocessableContent
         return response

@@ -18,7 +18,7 @@ extension Administration {
         profile: SenderProfile,
         schemaName: String?
     ) async throws -> SourceRecord {
-        guard Slug.isValid(slug) else { throw Slug.error("source", slug) }
+        guard Slug.isValid(slug) else { throw Slug.error("source") }
         return try await act { [actor] connection, deadline in
             let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
             if let schemaName {

@@ -14,7 +14,7 @@ package struct TenantRecord: Sendable {
 extension Administration {
     /// Makes a tenant and its source `default` (profile `generic`).
     package func createTenant(slug: String, name: String, retentionDays: Int) async throws -> TenantRecord {
-        guard Slug.isValid(slug) else { throw Slug.error("tenant", slug) }
+        guard Slug.isValid(slug) else { throw Slug.error("tenant") }
         guard (1...36_500).contains(retentionDays) else {
             throw StoreError(.invalid, "retention is 1 to 36,500 days, not \(retentionDays)")
         }
@@ -86,7 +86,7 @@ enum Slug {
         return isWord(first) && isWord(last) && bytes.allSatisfy { isWord($0) || $0 == UInt8(ascii: "-") }
     }
 
-    static func error(_ what: String, _ text: String) -> StoreError {
+    static func error(_ what: String) -> StoreError {
         StoreError(.invalid, "a \(what)'s slug is 1 to 63 of a-z, 0-9 and hyphens within, like acme or mac-fleet")
     }
 }

@@ -46,10 +46,10 @@ package struct APIKey: Sendable, CustomStringConvertible {
     package init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8.prefix(64))
         guard
-            let kind = KeyKind.allCases.first(where: { bytes.starts(with: "slc_\($0.rawValue)_".utf8) }),
-            bytes.count == Self.prefixLength(kind) + 46
+            let (prefix, kind) = Self.prefixes.first(where: { bytes.starts(with: $0.prefix) }),
+            bytes.count == prefix.count + 46
         else { return nil }
-        let start = Self.prefixLength(kind)
+        let start = prefix.count
         let body = bytes[start...]
         guard
             body.allSatisfy(Base62.contains),
@@ -79,5 +79,5 @@ package struct APIKey: Sendable, CustomStringConvertible {
 
     package var description: String { "slc_\(kind.rawValue)_\(id)…" }
 
-    private static func prefixLength(_ kind: KeyKind) -> Int { 5 + kind.rawValue.utf8.count }
+    private static let prefixes = KeyKind.allCases.map { (prefix: Array("slc_\($0.rawValue)_".utf8), kind: $0) }
 }

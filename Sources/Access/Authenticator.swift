@@ -32,6 +32,16 @@ package struct Authenticator: Sendable {
         } catch {
             throw .unavailable(error)
         }
+        return try check(key, record, for: scope, now: now)
+    }
+
+    /// The grant, where the key's record is known without a look-up. Nil is no refusal: `authenticate` says what it is.
+    package func knownGrant(_ credential: String, for scope: Scope, now: Timestamp) -> Grant? {
+        guard let key = APIKey(credential), let record = keys.knownKey(key.id) else { return nil }
+        return try? check(key, record, for: scope, now: now)
+    }
+
+    private func check(_ key: APIKey, _ record: KeyRecord?, for scope: Scope, now: Timestamp) throws(AccessError) -> Grant {
         let matches = key.matches(digest: record?.digest ?? Self.noDigest)
         guard
             let record, matches, record.kind == key.kind, record.revokedAt == nil,

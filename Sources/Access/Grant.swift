@@ -59,4 +59,6 @@ package struct KeyRecord: Sendable {
 package protocol KeyLookup: Sendable {
     /// Nil when there is no such key; throws when that cannot be known now.
     func findKey(_ id: KeyID) async throws -> KeyRecord?
+    /// What `findKey` would give now, where that is known without asking; nil says nothing.
+    func knownKey(_ id: KeyID) -> KeyRecord?
 }

@@ -5,4 +5,8 @@ package struct RecordOutcome: Sendable {
     package let result: Result<AcceptedEvent, Rejection>
     /// The record as received, at most `maximumRecordBytes` of it: one that only the database refuses is kept whole too.
     package let bytes: [UInt8]
+
+    package var isEvent: Bool {
+        if case .success = result { true } else { false }
+    }
 }

@@ -38,6 +38,15 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
         self.load = load
     }
 
+    /// The value, where it is here and fresh; loads nothing.
+    package func known(_ key: Key) -> Value? {
+        let now = now()
+        return state.withLock { state in
+            guard let entry = state.entries[key], now < entry.loadedAt + lifetime else { return nil }
+            return entry.value
+        }
+    }
+
     /// - Parameter maximumAge: nil: the cache's lifetime. Shorter for a look at something that may have been made just now.
     package func value(for key: Key, maximumAge: Duration? = nil) async throws -> Value {
         let now = now()

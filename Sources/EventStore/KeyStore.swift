@@ -15,6 +15,10 @@ package final class KeyStore: KeyLookup {
         }
     }
 
+    package func knownKey(_ id: KeyID) -> KeyRecord? {
+        cache.known(id) ?? nil
+    }
+
     package func findKey(_ id: KeyID) async throws -> KeyRecord? {
         try await cache.value(for: id)
     }

@@ -12,6 +12,11 @@ package final class SourceDirectory: Sendable {
         }
     }
 
+    /// As `source(of:where:)`, where that is known without asking the database; nil says nothing.
+    package func knownSource(of tenant: TenantID, where fits: (Source) -> Bool) -> Source? {
+        cache.known(tenant)?.first(where: fits)
+    }
+
     /// The one source of a tenant that fits. When none does, looks once more past the cache: it may have been made just now.
     package func source(of tenant: TenantID, where fits: (Source) -> Bool) async throws -> Source? {
         if let source = try await cache.value(for: tenant).first(where: fits) { return source }

@@ -15,8 +15,11 @@ struct APIContext: RequestContext {
     /// Nobody waits for the answer any more.
     var isConnectionClosed: Bool { !channel.isActive }
 
-    /// Ends the connection without a byte of answer: the one thing that makes the SAP client keep its event.
-    func closeConnection() async {
+    /// Nil ends the connection without a byte of answer: the one thing that makes the SAP client keep its event.
+    func send(_ reply: Reply?) async -> Response {
+        if let reply { return reply.response }
         try? await channel.close().get()
+        // Nothing of this is sent: the connection is gone.
+        return Response(status: .serviceUnavailable)
     }
 }

@@ -17,12 +17,13 @@ func buildApplication(
     let deadline = configuration.requestDeadline
     let lanes = Lanes(configuration.database, settings: LaneSettings(lanes: configuration.lanes))
 
+    let ingest = IngestRoutes(
+        sources: SourceDirectory(database, timeout: deadline / 3),
+        lanes: lanes,
+        limits: configuration.limits
+    )
     let table = RouteTable(
-        ingest: IngestRoutes(
-            sources: SourceDirectory(database, timeout: deadline / 3),
-            lanes: lanes,
-            limits: configuration.limits
-        ),
+        ingest: ingest,
         events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
         health: HealthRoutes(probe: HealthProbe(probe))
     )
@@ -35,7 +36,11 @@ func buildApplication(
     return Application(
         router: router,
         server: HTTPServerBuilder { responder in
-            PinnedHTTP1Channel(base: HTTP1Channel(responder: responder, configuration: guards(deadline: deadline)))
+            APIChannel(
+                base: HTTP1Channel(responder: responder),
+                settings: APIChannel.Settings(bodyDeadline: TimeAmount(deadline)),
+                direct: DirectIngest(gate: gate, routes: ingest)
+            )
         },
         configuration: ApplicationConfiguration(
             address: .hostname(configuration.listen.host, port: configuration.listen.port),
@@ -47,19 +52,5 @@ func buildApplication(
             Housekeeper(installation: installation, logger: logger),
         ],
         logger: logger
-    )
-}
-
-/// What a connection may cost: 16 KiB a header field, 64 KiB and 128 fields in all, a minute of silence, a body that keeps coming.
-private func guards(deadline: Duration) -> HTTP1Channel.Configuration {
-    let deadline = TimeAmount(deadline)
-    return HTTP1Channel.Configuration(
-        additionalChannelHandlers: [RequestGuard(deadline: deadline)],
-        idleTimeout: .seconds(60),
-        httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
-            maxHeaderFieldSize: 16 << 10,
-            maxHeaderListSize: 64 << 10,
-            maxHeaderFieldCount: 128
-        )
     )
 }

@@ -7,15 +7,21 @@ struct ContentKind: Sendable {
     let framing: RecordReader.Framing
     let isGzip: Bool
 
-    /// - Parameter anyType: takes every Content-Type, for senders that send what they are given.
     init(_ request: Request, anyType: Bool) throws {
-        let header = request.headers[.contentType] ?? ""
-        let type = header == "application/json" ? header : Self.mediaType(header)
+        try self.init(type: request.headers[.contentType], encoding: request.headers[.contentEncoding], anyType: anyType)
+    }
+
+    /// - Parameters:
+    ///   - header: the field `Content-Type`.
+    ///   - encoding: the field `Content-Encoding`.
+    ///   - anyType: takes every Content-Type, for senders that send what they are given.
+    init(type header: String?, encoding: String?, anyType: Bool) throws {
+        let type = Self.mediaType(header ?? "")
         guard anyType || Self.isTaken(type) else {
             throw Problem(.unsupportedMediaType, "unsupported_type", "This takes application/json and application/x-ndjson.")
         }
         framing = type != "application/json" && Self.lineTypes.contains(type) ? .lines : .any
-        guard let encoding = request.headers[.contentEncoding] else {
+        guard let encoding else {
             isGzip = false
             return
         }
@@ -36,7 +42,13 @@ struct ContentKind: Sendable {
             || ["", "application/json", "text/json", "text/plain", "application/octet-stream"].contains(type)
     }
 
+    private static let json = "application/json"
+
     private static func mediaType(_ header: String) -> String {
-        String(header.prefix { $0 != ";" }).split(separator: " ").joined().lowercased()
+        if header.hasPrefix(json), header.utf8.count == json.utf8.count || header.utf8.dropFirst(json.utf8.count).first == UInt8(ascii: ";")
+        {
+            return json
+        }
+        return String(header.prefix { $0 != ";" }).split(separator: " ").joined().lowercased()
     }
 }

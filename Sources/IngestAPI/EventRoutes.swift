@@ -49,7 +49,7 @@ struct EventRoutes: Sendable {
             }
             json.member("next_cursor", page.next.map { codec.encode($0, tenant: grant.tenant, filter: filter) })
         }
-        return .json(json)
+        return Reply.json(json.buffer).response
     }
 
     func one(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
@@ -66,7 +66,7 @@ struct EventRoutes: Sendable {
         guard let event else { throw absent }
         var json = JSONWriter()
         json.event(event)
-        return .json(json)
+        return Reply.json(json.buffer).response
     }
 }
 

@@ -28,9 +28,14 @@ struct Gate: Sendable {
                 let level: Logger.Level = ProblemMiddleware.isConnectionFault(error) ? .debug : .error
                 context.logger.log(level: level, "Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
                 let profile = SenderProfile.privilegesWebhook
-                return await profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
+                return await context.send(profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
             }
         }
+    }
+
+    /// What a credential grants, where that is known without asking the database. Nil is no refusal: `respond` says what it is.
+    func knownGrant(_ credential: String, for scope: Scope) -> Grant? {
+        authenticator.knownGrant(credential, for: scope, now: .now())
     }
 
     private func grant(_ credential: String?, for scope: Scope) async throws -> Grant {

@@ -9,7 +9,7 @@ struct HealthRoutes: Sendable {
     func livez(_ request: Request, context: APIContext) async throws -> Response {
         var json = JSONWriter()
         json.object { $0.member("status", "ok") }
-        return .json(json)
+        return Reply.json(json.buffer).response
     }
 
     func readyz(_ request: Request, context: APIContext) async throws -> Response {
@@ -18,7 +18,7 @@ struct HealthRoutes: Sendable {
         }
         var json = JSONWriter()
         json.object { $0.member("status", "ready") }
-        return .json(json)
+        return Reply.json(json.buffer).response
     }
 }
 

@@ -43,24 +43,13 @@ struct IngestRoutes: Sendable {
         isUnknownSource: Bool,
         keepsUnreadable: Bool
     ) async throws -> Response {
-        let now = Timestamp.now()
-        var intake = Intake(
-            context: Intake.Context(
-                source: source,
-                isUnknownSource: isUnknownSource,
-                receivedAt: now,
-                requestDeadline: limits.requestDeadline,
-                rejectsInvalid: try Self.rejectsInvalid(request)
-            ),
-            reader: RecordReader(
-                framing: kind.framing,
-                source: source,
-                receivedAt: now,
-                window: AcceptanceWindow(now: now, retentionDays: grant.retentionDays),
-                maximumRecordBytes: limits.maximumRecord,
-                requestID: try Self.requestID(request)
-            ),
-            lanes: lanes,
+        var intake = intake(
+            grant,
+            kind.framing,
+            source: source,
+            isUnknownSource: isUnknownSource,
+            rejectsInvalid: try Self.rejectsInvalid(request),
+            requestID: try Self.requestID(request),
             isAbandoned: { context.isConnectionClosed }
         )
         defer { metrics.count(intake.tally) }
@@ -84,40 +73,42 @@ struct IngestRoutes: Sendable {
             throw problem
         } catch let error where error is EngineError || error is CancellationError {
             context.logger.warning("Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
-            return await source.profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
+            return await context.send(source.profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
         }
         if intake.tally.heldBack == 0, let unreadable { throw Problem(unreadable) }
-        return await answer(intake, context: context)
+        return await context.send(intake.verdict.reply(requestID: context.id))
     }
 
-    private func answer(_ intake: Intake, context: APIContext) async -> Response {
-        let (profile, tally) = (intake.context.source.profile, intake.tally)
-        if tally.heldBack > 0 {
-            return await profile.respond(to: .cannotBeStored, problem: .unavailable(), context: context)
-        }
-        if intake.isRejected { return rejectedBatch(tally) }
-        if intake.context.isUnknownSource {
-            return await profile.respond(to: .unknownSource, tally: tally, problem: Problem(.unknownSource), context: context)
-        }
-        guard let first = tally.refusals.first else {
-            return await profile.respond(to: .stored, tally: tally, problem: .unavailable(), context: context)
-        }
-        guard intake.isSingle else {
-            return await profile.respond(to: .unacceptableInBatch, tally: tally, problem: .unavailable(), context: context)
-        }
-        if first.reason.code == Rejection.Code.tooLarge.rawValue {
-            let problem = Problem(.contentTooLarge, first.reason.code, first.reason.detail)
-            return await profile.respond(to: .tooLarge, problem: problem, context: context)
-        }
-        let problem = Problem(.unprocessableContent, first.reason.code, first.reason.detail, pointer: first.reason.pointer)
-        return await profile.respond(to: .unacceptableSingle, tally: tally, problem: problem, context: context)
-    }
-
-    /// `on_invalid=reject`: none was stored, and the list says why.
-    private func rejectedBatch(_ tally: IngestTally) -> Response {
-        var response = Response.json(tally.json)
-        response.status = .unprocessableContent
-        return response
+    /// - Parameter isAbandoned: whether the sender is gone.
+    func intake(
+        _ grant: Grant,
+        _ framing: RecordReader.Framing,
+        source: Source,
+        isUnknownSource: Bool = false,
+        rejectsInvalid: Bool = false,
+        requestID: String? = nil,
+        isAbandoned: @escaping @Sendable () -> Bool
+    ) -> Intake {
+        let now = Timestamp.now()
+        return Intake(
+            context: Intake.Context(
+                source: source,
+                isUnknownSource: isUnknownSource,
+                receivedAt: now,
+                requestDeadline: limits.requestDeadline,
+                rejectsInvalid: rejectsInvalid
+            ),
+            reader: RecordReader(
+                framing: framing,
+                source: source,
+                receivedAt: now,
+                window: AcceptanceWindow(now: now, retentionDays: grant.retentionDays),
+                maximumRecordBytes: limits.maximumRecord,
+                requestID: requestID
+            ),
+            lanes: lanes,
+            isAbandoned: isAbandoned
+        )
     }
 
     /// The key's own source, else the one that the request names, else the tenant's default; and whether the named one is missing.
@@ -134,6 +125,19 @@ struct IngestRoutes: Sendable {
         if let source = try await sources.source(of: grant.tenant, where: { $0.slug == slug ?? "default" }) { return (source, false) }
         guard slug != nil else { throw Problem.unavailable() }
         return (Source(id: SourceID(rawValue: 0), tenant: grant.tenant, slug: "", profile: .generic, schema: nil), true)
+    }
+
+    /// As `source(of:named:)` and `postHook` find it, where that is known without asking the database.
+    func knownSource(of grant: Grant, named slug: String?, isHook: Bool) -> Source? {
+        guard
+            let source = sources.knownSource(
+                of: grant.tenant,
+                where: { source in
+                    grant.source.map { $0 == source.id } ?? (source.slug == slug ?? "default")
+                }
+            ), slug == nil || slug == source.slug
+        else { return nil }
+        return isHook && grant.source == nil ? source.behaving(as: .privilegesWebhook) : source
     }
 
     private static func rejectsInvalid(_ request: Request) throws -> Bool {
@@ -155,14 +159,4 @@ struct IngestRoutes: Sendable {
 
     private static let sourceHeader = HTTPField.Name("x-source-id")
     private static let idHeaders = ["Idempotency-Key", "webhook-id"].compactMap { HTTPField.Name($0) }
-}
-
-extension Response {
-    static func json(_ json: JSONWriter) -> Response {
-        Response(
-            status: .ok,
-            headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: json.buffer)
-        )
-    }
 }

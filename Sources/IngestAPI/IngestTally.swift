@@ -1,5 +1,6 @@
 import EventCore
 import EventStore
+import NIOCore
 
 /// What became of a request's records so far.
 struct IngestTally: Sendable {
@@ -11,9 +12,9 @@ struct IngestTally: Sendable {
     /// Of refusals listed in an answer.
     static let maximumErrors = 100
 
-    private(set) var received = 0
-    private(set) var accepted = 0
-    private(set) var duplicates = 0
+    private(set) var received: Int
+    private(set) var accepted: Int
+    private(set) var duplicates: Int
     private(set) var quarantined = 0
     /// Not stored: their sender has to keep them.
     private(set) var heldBack = 0
@@ -40,7 +41,25 @@ struct IngestTally: Sendable {
         }
     }
 
-    var json: JSONWriter {
+    /// What a sender is told of records that are stored.
+    var json: ByteBuffer {
+        guard received == 1, refused == 0 else { return written }
+        // Nearly all replies are one of these.
+        if accepted == 1 { return Self.oneAccepted }
+        if duplicates == 1 { return Self.oneDuplicate }
+        return written
+    }
+
+    private static let oneAccepted = IngestTally(received: 1, accepted: 1).written
+    private static let oneDuplicate = IngestTally(received: 1, duplicates: 1).written
+
+    init(received: Int = 0, accepted: Int = 0, duplicates: Int = 0) {
+        self.received = received
+        self.accepted = accepted
+        self.duplicates = duplicates
+    }
+
+    private var written: ByteBuffer {
         var json = JSONWriter()
         json.object { json in
             json.member("received", received)
@@ -54,7 +73,7 @@ struct IngestTally: Sendable {
             }
             if refused > refusals.count { json.member("errors_omitted", refused - refusals.count) }
         }
-        return json
+        return json.buffer
     }
 }
 

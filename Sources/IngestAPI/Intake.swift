@@ -37,6 +37,7 @@ struct Intake: Sendable {
     /// `on_invalid=reject` found something to reject: nothing is stored.
     private(set) var isRejected = false
     private(set) var tally = IngestTally()
+    private var hasRefusals = false
     private let isAbandoned: @Sendable () -> Bool
 
     /// - Parameter isAbandoned: whether the sender is gone; then no further batch is written.
@@ -48,6 +49,17 @@ struct Intake: Sendable {
     }
 
     var isSingle: Bool { reader.shape == .single && tally.received == 1 }
+
+    /// What its sender is told, once everything is written.
+    var verdict: IngestVerdict {
+        IngestVerdict(
+            profile: context.source.profile,
+            tally: tally,
+            isSingle: isSingle,
+            isUnknownSource: context.isUnknownSource,
+            isRejected: isRejected
+        )
+    }
 
     mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>) throws {
         var outcomes: [RecordOutcome] = []
@@ -66,6 +78,20 @@ struct Intake: Sendable {
         guard !hasWritten else { return }
         pending.removeAll()
         pendingBytes = 0
+    }
+
+    /// Every record is an event, and all of them are one batch.
+    var isPlain: Bool {
+        !hasRefusals && !pending.isEmpty && pending.count <= Lanes.maximumRecords && pendingBytes <= Self.batchBytes
+    }
+
+    /// The records of a plain intake, to be written by whoever calls.
+    mutating func takeBatch() -> (records: [WriteRecord], body: Lanes.RecordBody) {
+        let batch = pending
+        pending = []
+        pendingBytes = 0
+        hasWritten = true
+        return (batch.map(\.record), { batch[$0].bytes })
     }
 
     /// Keeps a body that is no records at all.
@@ -116,6 +142,7 @@ struct Intake: Sendable {
 
     private mutating func take(_ outcome: RecordOutcome) {
         tally.receive()
+        if context.isUnknownSource || !outcome.isEvent { hasRefusals = true }
         switch outcome.result {
         case .success(let event) where !context.isUnknownSource:
             append(Pending(index: outcome.index, record: .event(event), bytes: outcome.bytes))

@@ -1,6 +1,5 @@
 import EventCore
 import HTTPTypes
-import Hummingbird
 import NIOCore
 
 /// An error as a client sees it: `application/problem+json` (RFC 9457). Short, and nothing of the payload in it.
@@ -43,13 +42,13 @@ struct Problem: Error, Sendable {
         )
     }
 
-    func response(requestID: String) -> Response {
+    func reply(requestID: String?) -> Reply {
         var headers = headers
         headers[.contentType] = "application/problem+json"
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: json(requestID: requestID)))
+        return Reply(status: status, headers: headers, body: json(requestID: requestID))
     }
 
-    func json(requestID: String?) -> ByteBuffer {
+    private func json(requestID: String?) -> ByteBuffer {
         var json = JSONWriter()
         json.object { json in
             json.member("type", "about:blank")

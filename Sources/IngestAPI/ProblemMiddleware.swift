@@ -21,7 +21,7 @@ struct ProblemMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch {
-            response = problem(for: error, context: context).response(requestID: requestID)
+            response = problem(for: error, context: context).reply(requestID: requestID).response
         }
         if let name = Self.requestIDHeader { response.headers[name] = requestID }
         return response

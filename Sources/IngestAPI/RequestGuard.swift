@@ -1,42 +1,51 @@
 import HTTPTypes
 import NIOCore
-import NIOHTTPTypes
+import NIOHTTP1
 
-/// Answers 408 and closes the connection when a request's body comes too slowly.
+/// Keeps a connection within its time: answers 408 and closes it when a request's body comes too slowly, and closes it when
+/// no request comes at all.
 ///
-/// Only the time spent waiting for the sender counts. While the server itself is busy with what it has, it asks for no
-/// more (back-pressure), and that is nobody's fault. Connections without a request are ended by Hummingbird's idle timeout.
+/// Of a body only the time spent waiting for the sender counts. While the server itself is busy with what it has, it asks for no
+/// more (back-pressure), and that is nobody's fault.
 final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPRequestPart
-    typealias InboundOut = HTTPRequestPart
-    typealias OutboundIn = HTTPResponsePart
-    typealias OutboundOut = HTTPResponsePart
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
 
     /// What a body that takes longer than the deadline must keep up.
     static let minimumBytesPerSecond = 64 * 1024
 
     private let deadline: TimeAmount
+    private let idleTimeout: TimeAmount
     private var isReadingBody = false
     /// Requests whose answer is not out yet: with pipelining there may be several.
     private var unanswered = 0
     private var closesAfterAnswer = false
     private var isClosing = false
     private var timer: Scheduled<Void>?
+    private var idleTimer: Scheduled<Void>?
+    private var lastActivity = NIODeadline.now()
     private var bodyBytes = 0
     /// Time spent waiting for this body, and since when it is waited for now.
     private var waited = TimeAmount.zero
     private var waitingSince: NIODeadline?
 
-    init(deadline: TimeAmount) {
+    init(deadline: TimeAmount, idleTimeout: TimeAmount) {
         self.deadline = deadline
+        self.idleTimeout = idleTimeout
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        scheduleIdleCheck(context, after: idleTimeout)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        timer?.cancel()
+        stopTimers()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        timer?.cancel()
+        stopTimers()
         context.fireChannelInactive()
     }
 
@@ -49,8 +58,8 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head(let head):
             isReadingBody = true
-            if head.headerFields[.expect]?.lowercased() == "100-continue", unanswered == 0 {
-                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+            if unanswered == 0, Self.isToContinue(head) {
+                context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
             }
             unanswered += 1
             bodyBytes = 0
@@ -70,12 +79,13 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(let head):
-            if head.headerFields[.connection] == "close" { closesAfterAnswer = true }
+            if head.headers.first(name: "connection") == "close" { closesAfterAnswer = true }
             context.write(data, promise: promise)
         case .body:
             context.write(data, promise: promise)
         case .end:
             unanswered -= 1
+            lastActivity = .now()
             guard closesAfterAnswer else { return context.write(data, promise: promise) }
             context.writeAndFlush(data, promise: promise)
             closeGently(context)
@@ -88,9 +98,22 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelReadComplete()
     }
 
+    /// A sender that can only be given a URL is told nothing before it is known whether its event can be stored: it sends the
+    /// body all the same after a while (RFC 9110, 10.1.1).
+    private static func isToContinue(_ head: HTTPRequestHead) -> Bool {
+        guard head.version == .http1_1, head.headers.first(name: "expect")?.lowercased() == "100-continue" else { return false }
+        return !head.uri.hasPrefix("/hooks/") && !head.uri.hasPrefix("/privileges")
+    }
+
     private func stopTimer() {
         timer?.cancel()
         timer = nil
+    }
+
+    private func stopTimers() {
+        stopTimer()
+        idleTimer?.cancel()
+        idleTimer = nil
     }
 
     private func stopWaiting() {
@@ -114,6 +137,16 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         closeGently(context)
     }
 
+    private func scheduleIdleCheck(_ context: ChannelHandlerContext, after delay: TimeAmount) {
+        idleTimer = context.eventLoop.assumeIsolated().scheduleTask(in: delay) { self.checkIdle(context) }
+    }
+
+    private func checkIdle(_ context: ChannelHandlerContext) {
+        let silence = .now() - lastActivity
+        if unanswered == 0, silence >= idleTimeout { return context.close(promise: nil) }
+        scheduleIdleCheck(context, after: unanswered > 0 ? idleTimeout : idleTimeout - silence)
+    }
+
     /// Ends our side, so that the answer is read before the sender learns that the rest of what it sends is unwanted.
     private func closeGently(_ context: ChannelHandlerContext) {
         isClosing = true
@@ -123,13 +156,19 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func answerTooSlow(_ context: ChannelHandlerContext) {
-        let problem = Problem(.requestTimeout, "too_slow", "The body did not come in time.")
-        let body = problem.json(requestID: nil)
-        let headers: HTTPFields = [
-            .contentType: "application/problem+json", .contentLength: String(body.readableBytes), .connection: "close",
-        ]
-        context.write(wrapOutboundOut(.head(HTTPResponse(status: .requestTimeout, headerFields: headers))), promise: nil)
-        context.write(wrapOutboundOut(.body(body)), promise: nil)
+        let reply = Problem(.requestTimeout, "too_slow", "The body did not come in time.").reply(requestID: nil)
+        var head = HTTPResponseHead(reply)
+        head.headers.add(name: "connection", value: "close")
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.write(wrapOutboundOut(.body(.byteBuffer(reply.body))), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    }
+}
+
+extension HTTPResponseHead {
+    init(_ reply: Reply) {
+        var headers = HTTPHeaders(reply.headers.map { ($0.name.rawName, $0.value) })
+        headers.add(name: "content-length", value: String(reply.body.readableBytes))
+        self.init(version: .http1_1, status: HTTPResponseStatus(statusCode: reply.status.code), headers: headers)
     }
 }

@@ -1,6 +1,5 @@
 import EventCore
 import HTTPTypes
-import Hummingbird
 
 extension SenderProfile {
     /// With their names, which a bare code has not.
@@ -8,24 +7,22 @@ extension SenderProfile {
         .unauthorized, .requestTimeout, .contentTooLarge, .unprocessableContent, .tooManyRequests, .serviceUnavailable,
     ]
 
-    /// A sender's answer, in the way its client understands it (`SenderAnswer`): the status and `Retry-After` are the profile's, and
-    /// a connection that is to close without a byte does.
+    /// A sender's answer, in the way its client understands it (`SenderAnswer`): the status and `Retry-After` are the profile's.
     ///
     /// - Parameters:
     ///   - tally: what a status of success says.
     ///   - problem: what any other status says.
-    func respond(to outcome: SenderOutcome, tally: IngestTally? = nil, problem: Problem, context: APIContext) async -> Response {
+    /// - Returns: nil when the connection is to close without a byte.
+    func reply(to outcome: SenderOutcome, tally: IngestTally? = nil, problem: Problem, requestID: String) -> Reply? {
         switch answer(to: outcome) {
         case .close:
-            await context.closeConnection()
-            // Nothing of this is sent: the connection is gone.
-            return Response(status: .serviceUnavailable)
+            return nil
         case .respond(let status, let retryAfter):
             if status == 200, let tally { return .json(tally.json) }
             var problem = problem
             problem.status = Self.statuses.first { $0.code == status } ?? HTTPResponse.Status(code: status)
             if let retryAfter { problem.headers[.retryAfter] = String(retryAfter) }
-            return problem.response(requestID: context.id)
+            return problem.reply(requestID: requestID)
         }
     }
 }

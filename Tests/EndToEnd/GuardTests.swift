@@ -28,7 +28,8 @@ import Testing
         let body = Webhook.body()
         let descriptor = try scene.server.open()
         let head =
-            "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+            "POST /v1/events HTTP/1.1\r\nHost: x\r\nX-API-Key: \(scene.ingest)\r\nConnection: close\r\n"
+            + "Expect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         try RunningServer.write(head, to: descriptor)
         var first = [UInt8](repeating: 0, count: 12)
         #expect(recv(descriptor, &first, first.count, Int32(MSG_WAITALL)) == 12)
@@ -36,6 +37,15 @@ import Testing
         try RunningServer.write(body, to: descriptor)
         let answer = String(decoding: try RunningServer.readToEnd(descriptor), as: UTF8.self)
         #expect(answer.contains("HTTP/1.1 200 ") && answer.contains("\"accepted\":1"), "\(answer)")
+        await scene.server.stop()
+    }
+
+    @Test func tellsAHookNothingBeforeItsEventIsStored() async throws {
+        let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "1s"])
+        let body = Webhook.body()
+        let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n"
+        let bytes = try scene.server.exchange(head + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        #expect(String(decoding: bytes, as: UTF8.self).hasPrefix("HTTP/1.1 200 "), "no 100 comes before it")
         await scene.server.stop()
     }
 
@@ -65,7 +75,9 @@ import Testing
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "60s"])
         let body = Webhook.body()
         let descriptor = try scene.server.open()
-        let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        let head =
+            "POST /v1/events HTTP/1.1\r\nHost: x\r\nX-API-Key: \(scene.ingest)\r\nExpect: 100-continue\r\n"
+            + "Content-Length: \(body.utf8.count)\r\n\r\n"
         try RunningServer.write(head, to: descriptor)
         // Its answer tells that the request is in.
         var first = [UInt8](repeating: 0, count: 12)

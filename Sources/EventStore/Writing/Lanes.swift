@@ -13,8 +13,10 @@ package final class Lanes: Sendable {
     /// The bytes of a submission's record, as received: asked for only when the database turns out to refuse the record.
     package typealias RecordBody = @Sendable (_ record: Int) -> [UInt8]
 
+    package typealias Completion = @Sendable (Result<[WriteOutcome], EngineError>) -> Void
+
     private struct Waiter {
-        let continuation: CheckedContinuation<Result<[WriteOutcome], EngineError>, Never>
+        let completion: Completion
         let body: RecordBody
     }
 
@@ -27,7 +29,7 @@ package final class Lanes: Sendable {
     /// What is resumed once the lock is released.
     private enum Resumption {
         case lane(CheckedContinuation<LaneQueue.Batch?, Never>, LaneQueue.Batch?)
-        case waiter(CheckedContinuation<Result<[WriteOutcome], EngineError>, Never>, Result<[WriteOutcome], EngineError>)
+        case waiter(Completion, Result<[WriteOutcome], EngineError>)
     }
 
     private let state: Mutex<State>
@@ -69,24 +71,35 @@ package final class Lanes: Sendable {
         deadline: ContinuousClock.Instant,
         body: @escaping RecordBody
     ) async throws(EngineError) -> [WriteOutcome] {
-        precondition(records.count <= Self.maximumRecords, "a submission holds at most \(Self.maximumRecords) records")
-        guard !records.isEmpty else { return [] }
-        let bytes = records.reduce(0) { $0 + $1.size }
         let result = await withCheckedContinuation { continuation in
-            let now = ContinuousClock.now
-            let resumptions = state.withLock { state -> [Resumption] in
-                let id = state.queue.next
-                switch state.queue.submit(records, bytes: bytes, tenant: tenant, deadline: deadline, now: now) {
-                case .success(let actions):
-                    state.waiters[id] = Waiter(continuation: continuation, body: body)
-                    return Self.resumptions(for: actions, &state)
-                case .failure(let error):
-                    return [.waiter(continuation, .failure(error))]
-                }
-            }
-            Self.perform(resumptions)
+            submit(records, tenant: tenant, deadline: deadline, body: body) { continuation.resume(returning: $0) }
         }
         return try result.get()
+    }
+
+    /// As the other `submit`, for those that cannot wait: `completion` is called once, on any thread, and must not block it.
+    package func submit(
+        _ records: [WriteRecord],
+        tenant: TenantID,
+        deadline: ContinuousClock.Instant,
+        body: @escaping RecordBody,
+        completion: @escaping Completion
+    ) {
+        precondition(records.count <= Self.maximumRecords, "a submission holds at most \(Self.maximumRecords) records")
+        guard !records.isEmpty else { return completion(.success([])) }
+        let bytes = records.reduce(0) { $0 + $1.size }
+        let now = ContinuousClock.now
+        let resumptions = state.withLock { state -> [Resumption] in
+            let id = state.queue.next
+            switch state.queue.submit(records, bytes: bytes, tenant: tenant, deadline: deadline, now: now) {
+            case .success(let actions):
+                state.waiters[id] = Waiter(completion: completion, body: body)
+                return Self.resumptions(for: actions, &state)
+            case .failure(let error):
+                return [.waiter(completion, .failure(error))]
+            }
+        }
+        Self.perform(resumptions)
     }
 
     /// Runs the lanes until `stop` was called and everything taken is written.
@@ -182,11 +195,11 @@ package final class Lanes: Sendable {
                 if let continuation = state.lanes.removeValue(forKey: lane) { resumptions.append(.lane(continuation, nil)) }
             case .succeed(let id, let outcomes):
                 if let waiter = state.waiters.removeValue(forKey: id) {
-                    resumptions.append(.waiter(waiter.continuation, .success(outcomes)))
+                    resumptions.append(.waiter(waiter.completion, .success(outcomes)))
                 }
             case .fail(let id, let error):
                 if let waiter = state.waiters.removeValue(forKey: id) {
-                    resumptions.append(.waiter(waiter.continuation, .failure(error)))
+                    resumptions.append(.waiter(waiter.completion, .failure(error)))
                 }
             }
         }
@@ -197,7 +210,7 @@ package final class Lanes: Sendable {
         for resumption in resumptions {
             switch resumption {
             case .lane(let continuation, let batch): continuation.resume(returning: batch)
-            case .waiter(let continuation, let result): continuation.resume(returning: result)
+            case .waiter(let completion, let result): completion(result)
             }
         }
     }

@@ -1,0 +1,101 @@
+import Access
+import EventCore
+import EventStore
+import Foundation
+import NIOCore
+import Synchronization
+
+/// The short way of a plain request: one that has come whole, whose credential and source are known, and whose records are all
+/// acceptable. It is read, handed to a lane and answered on its connection's event loop, without a task of its own.
+///
+/// It decides nothing by itself. Whatever is out of the ordinary is left to the routes before anything is handed over, so what it
+/// does is what `IngestRoutes` would do, sooner. (docs/performance.md)
+final class DirectIngest: Sendable {
+    let gate: Gate
+    let routes: IngestRoutes
+    private let desks = Mutex<[ObjectIdentifier: ReplyDesk]>([:])
+
+    init(gate: Gate, routes: IngestRoutes) {
+        self.gate = gate
+        self.routes = routes
+    }
+
+    func desk(on eventLoop: any EventLoop) -> ReplyDesk {
+        desks.withLock { desks in
+            if let desk = desks[ObjectIdentifier(eventLoop)] { return desk }
+            let desk = ReplyDesk(eventLoop)
+            desks[ObjectIdentifier(eventLoop)] = desk
+            return desk
+        }
+    }
+
+    /// The request's records, read; nil when this is not for the short way.
+    func read(_ request: DirectRequest) -> Intake? {
+        guard
+            let grant = gate.knownGrant(request.credential, for: request.isHook ? .hook : .ingest),
+            let source = routes.knownSource(of: grant, named: request.sourceSlug, isHook: request.isHook)
+        else { return nil }
+        var intake = routes.intake(grant, request.framing, source: source, isAbandoned: { false })
+        do {
+            if let body = request.body {
+                try body.withUnsafeReadableBytes { try intake.feed($0.bindMemory(to: UInt8.self)) }
+            }
+            try intake.finish()
+        } catch {
+            return nil
+        }
+        return intake.isPlain ? intake : nil
+    }
+}
+
+/// Where lanes leave the outcomes for one event loop: however many a batch has, the loop is woken once.
+final class ReplyDesk: Sendable {
+    typealias Outcome = Result<[WriteOutcome], EngineError>
+
+    private struct Parcel: Sendable {
+        let handler: NIOLoopBound<DirectIngestHandler>
+        let outcome: Outcome
+    }
+
+    private let eventLoop: any EventLoop
+    private let parcels = Mutex<[Parcel]>([])
+    private let clock = Mutex((second: time_t(0), text: ""))
+
+    init(_ eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    /// The time as HTTP writes it (RFC 9110, 5.6.7), put into words once a second.
+    var date: String {
+        var now = time(nil)
+        return clock.withLock { clock in
+            if clock.second == now { return clock.text }
+            var parts = tm()
+            gmtime_r(&now, &parts)
+            let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+                let length = strftime(buffer.baseAddress, buffer.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
+                return String(decoding: buffer[..<length].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            }
+            clock = (now, text)
+            return text
+        }
+    }
+
+    /// From any thread.
+    func leave(_ outcome: Outcome, for handler: NIOLoopBound<DirectIngestHandler>) {
+        let isFirst = parcels.withLock { parcels in
+            parcels.append(Parcel(handler: handler, outcome: outcome))
+            return parcels.count == 1
+        }
+        if isFirst { eventLoop.execute { self.handOut() } }
+    }
+
+    private func handOut() {
+        let all = parcels.withLock { parcels in
+            let all = parcels
+            parcels.removeAll(keepingCapacity: true)
+            return all
+        }
+        for parcel in all { parcel.handler.value.answer(parcel.outcome) }
+    }
+}

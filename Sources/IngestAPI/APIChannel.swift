@@ -39,8 +39,9 @@ struct APIChannel: ServerChildChannel {
                 withEncoderConfiguration: .init(),
                 withDecoderLimitConfiguration: limits
             )
-            try pipeline.addHandler(RequestGuard(deadline: settings.bodyDeadline, idleTimeout: settings.idleTimeout))
-            try pipeline.addHandler(DirectIngestHandler(direct, on: channel.eventLoop))
+            let requestGuard = RequestGuard(deadline: settings.bodyDeadline, idleTimeout: settings.idleTimeout)
+            try pipeline.addHandler(requestGuard)
+            try pipeline.addHandler(DirectIngestHandler(direct, behind: requestGuard, on: channel.eventLoop))
             try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
             try pipeline.addHandler(HTTPConnectionStateHandler(logger: logger))
             return try NIOAsyncChannel(

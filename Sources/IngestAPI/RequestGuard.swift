@@ -18,6 +18,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let deadline: TimeAmount
     private let idleTimeout: TimeAmount
+    private var context: ChannelHandlerContext?
     private var isReadingBody = false
     /// Requests whose answer is not out yet: with pipelining there may be several.
     private var unanswered = 0
@@ -37,10 +38,12 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
         scheduleIdleCheck(context, after: idleTimeout)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
         stopTimers()
     }
 
@@ -84,12 +87,18 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .body:
             context.write(data, promise: promise)
         case .end:
-            unanswered -= 1
-            lastActivity = .now()
-            guard closesAfterAnswer else { return context.write(data, promise: promise) }
-            context.writeAndFlush(data, promise: promise)
-            closeGently(context)
+            if closesAfterAnswer { context.writeAndFlush(data, promise: promise) } else { context.write(data, promise: promise) }
+            answered(closes: closesAfterAnswer)
         }
+    }
+
+    /// A request's answer is out.
+    ///
+    /// - Parameter closes: it says that it is the connection's last.
+    func answered(closes: Bool) {
+        unanswered -= 1
+        lastActivity = .now()
+        if closes, let context { closeGently(context) }
     }
 
     /// Most bodies are whole by now, and need no timer.

@@ -112,7 +112,12 @@ import Testing
         let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         #expect(try await eventually { try await scene.migrated.psql(waits) == "t" })
         scene.server.process.signal(SIGTERM)
-        #expect(try await eventually { (try? await scene.server.get("/livez")) == nil })
+        let isShut = try await eventually {
+            guard let another = try? scene.server.open() else { return true }
+            close(another)
+            return false
+        }
+        #expect(isShut, "no new connection is taken")
         try await blocker.executeScript("ROLLBACK", deadline: .now + .seconds(10))
         let answer = String(decoding: try RunningServer.readToEnd(descriptor), as: UTF8.self)
         #expect(answer.hasPrefix("HTTP/1.1 200 ") && answer.contains("\"accepted\":1"), "\(answer)")

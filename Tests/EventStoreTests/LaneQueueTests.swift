@@ -31,7 +31,8 @@ import Testing
     ) throws -> [LaneQueue.Action] {
         let records = records(count, bytes: bytes)
         let size = records.reduce(0) { $0 + $1.size }
-        return try queue.submit(records, bytes: size, tenant: tenant, deadline: start + deadline, now: start + now).get()
+        _ = try queue.add(records, bytes: size, tenant: tenant, deadline: start + deadline, now: start + now).get()
+        return queue.serve(start + now)
     }
 
     private func ready(_ lane: Int, _ queue: inout LaneQueue, at now: Duration = .zero) -> [LaneQueue.Action] {
@@ -109,7 +110,7 @@ import Testing
         var queue = queue()
         for _ in 0..<10 { try submit(1_000, alice, to: &queue) }
         #expect(written(ready(0, &queue)) == [[0, 1_000]])
-        let single = queue.next
+        let single = queue.nextSubmission
         try submit(1, bob, to: &queue)
         // The very next batch of any lane holds bob's record, and is a small one.
         let next = written(ready(1, &queue))
@@ -271,7 +272,7 @@ import Testing
             now += .milliseconds(Int.random(in: 0...20, using: &random))
             switch Int.random(in: 0..<4, using: &random) {
             case 0, 1:
-                let id = queue.next
+                let id = queue.nextSubmission
                 open.insert(id)
                 let count = Int.random(in: 1...30, using: &random)
                 let tenant = TenantID(rawValue: Int32.random(in: 1...4, using: &random))

@@ -20,7 +20,8 @@ struct LaneQueue {
     var turns: [TenantID] = []
     var idle: [LaneID] = []
     var writing: [LaneID: Set<TenantID>] = [:]
-    private var nextSubmission = 0
+    /// The number that the next submission gets.
+    private(set) var nextSubmission = 0
     private(set) var records = 0
     private(set) var bytes = 0
     private(set) var isStopping = false
@@ -32,21 +33,19 @@ struct LaneQueue {
     /// Stopping, and nothing is left to take.
     var isDrained: Bool { isStopping && turns.isEmpty }
     var isEmpty: Bool { submissions.isEmpty }
-    /// The number that the next submission gets.
-    var next: SubmissionID { nextSubmission }
 
     // MARK: Submissions
 
-    /// Takes a submission in, or refuses it with an error.
+    /// Takes a submission in, or refuses it with an error; `serve` gives it to a lane.
     ///
     /// One that is larger than a tenant's share is taken while nothing else of that tenant is here, or it could never be.
-    mutating func submit(
+    mutating func add(
         _ records: [WriteRecord],
         bytes: Int,
         tenant id: TenantID,
         deadline: Instant,
         now: Instant
-    ) -> Result<[Action], EngineError> {
+    ) -> Result<SubmissionID, EngineError> {
         precondition(!records.isEmpty, "a submission holds at least one record")
         guard !isStopping else { return .failure(.stopping) }
         guard now < deadline else { return .failure(.deadlinePassed) }
@@ -75,7 +74,7 @@ struct LaneQueue {
         if tenant.head == tenant.waiting.count { turns.append(id) }
         tenant.waiting.append(submission)
         tenants[id] = tenant
-        return .success(serve(now))
+        return .success(submission)
     }
 
     /// Ends the submissions whose time is over, also those that a lane has taken: what it makes of them is not waited for.

@@ -72,32 +72,55 @@ package final class Lanes: Sendable {
         body: @escaping RecordBody
     ) async throws(EngineError) -> [WriteOutcome] {
         let result = await withCheckedContinuation { continuation in
-            submit(records, tenant: tenant, deadline: deadline, body: body) { continuation.resume(returning: $0) }
+            submit([Submission(records, tenant: tenant, deadline: deadline, body: body) { continuation.resume(returning: $0) }])
         }
         return try result.get()
     }
 
-    /// As the other `submit`, for those that cannot wait: `completion` is called once, on any thread, and must not block it.
-    package func submit(
-        _ records: [WriteRecord],
-        tenant: TenantID,
-        deadline: ContinuousClock.Instant,
-        body: @escaping RecordBody,
-        completion: @escaping Completion
-    ) {
-        precondition(records.count <= Self.maximumRecords, "a submission holds at most \(Self.maximumRecords) records")
-        guard !records.isEmpty else { return completion(.success([])) }
-        let bytes = records.reduce(0) { $0 + $1.size }
+    /// Records of one tenant, and whom to tell what became of them.
+    package struct Submission: Sendable {
+        let records: [WriteRecord]
+        let tenant: TenantID
+        let deadline: ContinuousClock.Instant
+        let body: RecordBody
+        let completion: Completion
+
+        /// - Parameters:
+        ///   - records: at most `maximumRecords`, all of this tenant.
+        ///   - completion: called once, on any thread, which it must not block.
+        package init(
+            _ records: [WriteRecord],
+            tenant: TenantID,
+            deadline: ContinuousClock.Instant,
+            body: @escaping RecordBody,
+            completion: @escaping Completion
+        ) {
+            precondition(records.count <= Lanes.maximumRecords, "a submission holds at most \(Lanes.maximumRecords) records")
+            self.records = records
+            self.tenant = tenant
+            self.deadline = deadline
+            self.body = body
+            self.completion = completion
+        }
+    }
+
+    /// As the other `submit`, for several at once: a lane that is idle gets all of them in one batch.
+    package func submit(_ submissions: [Submission]) {
         let now = ContinuousClock.now
         let resumptions = state.withLock { state -> [Resumption] in
-            let id = state.queue.next
-            switch state.queue.submit(records, bytes: bytes, tenant: tenant, deadline: deadline, now: now) {
-            case .success(let actions):
-                state.waiters[id] = Waiter(completion: completion, body: body)
-                return Self.resumptions(for: actions, &state)
-            case .failure(let error):
-                return [.waiter(completion, .failure(error))]
+            var resumptions: [Resumption] = []
+            for one in submissions {
+                guard !one.records.isEmpty else {
+                    resumptions.append(.waiter(one.completion, .success([])))
+                    continue
+                }
+                let bytes = one.records.reduce(0) { $0 + $1.size }
+                switch state.queue.add(one.records, bytes: bytes, tenant: one.tenant, deadline: one.deadline, now: now) {
+                case .success(let id): state.waiters[id] = Waiter(completion: one.completion, body: one.body)
+                case .failure(let error): resumptions.append(.waiter(one.completion, .failure(error)))
+                }
             }
+            return resumptions + Self.resumptions(for: state.queue.serve(now), &state)
         }
         Self.perform(resumptions)
     }

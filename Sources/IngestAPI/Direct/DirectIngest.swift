@@ -2,6 +2,7 @@ import Access
 import EventCore
 import EventStore
 import Foundation
+import HTTPTypes
 import NIOCore
 import Synchronization
 
@@ -23,7 +24,7 @@ final class DirectIngest: Sendable {
     func desk(on eventLoop: any EventLoop) -> ReplyDesk {
         desks.withLock { desks in
             if let desk = desks[ObjectIdentifier(eventLoop)] { return desk }
-            let desk = ReplyDesk(eventLoop)
+            let desk = ReplyDesk(eventLoop, lanes: routes.lanes)
             desks[ObjectIdentifier(eventLoop)] = desk
             return desk
         }
@@ -48,7 +49,10 @@ final class DirectIngest: Sendable {
     }
 }
 
-/// Where lanes leave the outcomes for one event loop: however many a batch has, the loop is woken once.
+/// What one event loop's connections hand to the lanes, and where the lanes leave the outcomes.
+///
+/// Requests that are ready at the same moment are handed over together, so that an idle lane does not start with the first of them
+/// alone; and however many outcomes a batch has, the loop is woken once.
 final class ReplyDesk: Sendable {
     typealias Outcome = Result<[WriteOutcome], EngineError>
 
@@ -58,15 +62,36 @@ final class ReplyDesk: Sendable {
     }
 
     private let eventLoop: any EventLoop
+    private let lanes: Lanes
+    private let submissions = Mutex<[Lanes.Submission]>([])
     private let parcels = Mutex<[Parcel]>([])
     private let clock = Mutex((second: time_t(0), text: ""))
 
-    init(_ eventLoop: any EventLoop) {
+    init(_ eventLoop: any EventLoop, lanes: Lanes) {
         self.eventLoop = eventLoop
+        self.lanes = lanes
+    }
+
+    /// On the event loop: handed over once it has read what every connection has for it now.
+    func submit(_ submission: Lanes.Submission) {
+        let isFirst = submissions.withLock { submissions in
+            submissions.append(submission)
+            return submissions.count == 1
+        }
+        if isFirst { eventLoop.execute { self.handOver() } }
+    }
+
+    private func handOver() {
+        let all = submissions.withLock { submissions in
+            let all = submissions
+            submissions.removeAll(keepingCapacity: true)
+            return all
+        }
+        lanes.submit(all)
     }
 
     /// The time as HTTP writes it (RFC 9110, 5.6.7), put into words once a second.
-    var date: String {
+    private var date: String {
         var now = time(nil)
         return clock.withLock { clock in
             if clock.second == now { return clock.text }
@@ -79,6 +104,29 @@ final class ReplyDesk: Sendable {
             clock = (now, text)
             return text
         }
+    }
+
+    func write(_ reply: Reply, requestID: String, closes: Bool, into buffer: inout ByteBuffer) {
+        if reply.status == .ok {
+            buffer.writeStaticString("HTTP/1.1 200 OK\r\n")
+        } else {
+            buffer.writeString("HTTP/1.1 \(reply.status.code) \(reply.status.reasonPhrase)\r\n")
+        }
+        for field in reply.headers {
+            buffer.writeString(field.name.rawName)
+            buffer.writeStaticString(": ")
+            buffer.writeString(field.value)
+            buffer.writeStaticString("\r\n")
+        }
+        if closes { buffer.writeStaticString("Connection: close\r\n") }
+        buffer.writeStaticString("Content-Length: ")
+        buffer.writeString(String(reply.body.readableBytes))
+        buffer.writeStaticString("\r\nX-Request-Id: ")
+        buffer.writeString(requestID)
+        buffer.writeStaticString("\r\nDate: ")
+        buffer.writeString(date)
+        buffer.writeStaticString("\r\nServer: sluice\r\n\r\n")
+        buffer.writeImmutableBuffer(reply.body)
     }
 
     /// From any thread.

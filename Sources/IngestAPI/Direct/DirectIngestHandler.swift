@@ -24,9 +24,11 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private let direct: DirectIngest
+    private let requestGuard: RequestGuard
     private let desk: ReplyDesk
     private var state = State.passing
     private var context: ChannelHandlerContext?
+    private var encoder: ChannelHandlerContext?
     /// Requests passed on whose answer is not out yet.
     private var passedOn = 0
     private var hasPassedOn = false
@@ -37,17 +39,21 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var holdsRead = false
     private var closesAfterAnswer = false
 
-    init(_ direct: DirectIngest, on eventLoop: any EventLoop) {
+    /// - Parameter requestGuard: the connection's own, in front of this.
+    init(_ direct: DirectIngest, behind requestGuard: RequestGuard, on eventLoop: any EventLoop) {
         self.direct = direct
+        self.requestGuard = requestGuard
         desk = direct.desk(on: eventLoop)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        encoder = nil
     }
 
     // MARK: Requests
@@ -91,12 +97,13 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let batch = intake.takeBatch()
         state = .storing(DirectSubmission(intake))
         closesAfterAnswer = request.closes
-        direct.routes.lanes.submit(
+        let submission = Lanes.Submission(
             batch.records,
             tenant: intake.context.source.tenant,
             deadline: .now + intake.context.requestDeadline,
             body: batch.body
         ) { desk.leave($0, for: handler) }
+        desk.submit(submission)
     }
 
     private func passOn(_ request: DirectRequest, _ context: ChannelHandlerContext) {
@@ -165,15 +172,12 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
         release(context)
     }
 
+    /// Written in one piece, past the encoder: nothing in it comes from a request.
     private func send(_ reply: Reply, requestID: String, _ context: ChannelHandlerContext) {
-        var head = HTTPResponseHead(reply)
-        head.headers.add(name: "x-request-id", value: requestID)
-        head.headers.add(name: "date", value: desk.date)
-        head.headers.add(name: "server", value: "sluice")
-        if closesAfterAnswer { head.headers.add(name: "connection", value: "close") }
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        context.write(wrapOutboundOut(.body(.byteBuffer(reply.body))), promise: nil)
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        var buffer = context.channel.allocator.buffer(capacity: 256 + reply.body.readableBytes)
+        desk.write(reply, requestID: requestID, closes: closesAfterAnswer, into: &buffer)
+        encoder?.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: nil)
+        requestGuard.answered(closes: closesAfterAnswer)
     }
 
     /// Goes on with what came meanwhile, as far as it can.

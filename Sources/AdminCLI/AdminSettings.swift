@@ -62,5 +62,5 @@ struct AdminSettings: Sendable {
     }
 
     /// As the audit log names who acts here.
-    static var actor: String { "cli:\(NSUserName())" }
+    static var actor: AuditActor { Operator.current() }
 }

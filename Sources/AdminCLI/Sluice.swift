@@ -10,7 +10,10 @@ struct Sluice: AsyncParsableCommand {
             Commands reach the database that DATABASE_ADMIN_URL (or DATABASE_URL) names; beside a running `sluice up` they need \
             neither. URLs and secrets come by environment or file only, never as arguments.
             """,
-        subcommands: [Up.self, Migrate.self, TenantCommand.self, SourceCommand.self, KeyCommand.self, SchemaCommand.self]
+        subcommands: [
+            Up.self, Migrate.self, DoctorCommand.self, TenantCommand.self, SourceCommand.self, KeyCommand.self, SchemaCommand.self,
+            AuditCommand.self,
+        ]
     )
 }
 

@@ -9,7 +9,9 @@ enum Statements {
         TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
         RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
         InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, PublishSchema.self, AdoptSchema.self, ListSlots.self,
-        InsertSlot.self, DatabaseExists.self,
+        InsertSlot.self, DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
+        GuardedTables.self,
+        ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
     ]
 
     /// The texts of those that are composed, for every combination of their parts.

@@ -22,10 +22,13 @@ func buildApplication(
         lanes: lanes,
         limits: configuration.limits
     )
+    let isolation = IsolationReport(logger: logger)
+    let health = HealthProbe(probe) { isolation.report($0) }
+
     let table = RouteTable(
         ingest: ingest,
         events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
-        health: HealthRoutes(probe: HealthProbe(probe))
+        health: HealthRoutes(probe: health)
     )
     let gate = Gate(authenticator: Authenticator(keys: KeyStore(database, timeout: deadline / 3)))
 
@@ -49,7 +52,7 @@ func buildApplication(
         ),
         services: [
             DatabaseService(database: database, probe: probe), LaneService(lanes: lanes),
-            Housekeeper(installation: installation, logger: logger),
+            Housekeeper(installation: installation, logger: logger), IsolationWatch(probe: health),
         ],
         logger: logger
     )

@@ -26,7 +26,11 @@ struct Gate: Sendable {
             } catch {
                 // Whatever it is, the event is not stored: a sender that takes any answer for success must get none.
                 let level: Logger.Level = ProblemMiddleware.isConnectionFault(error) ? .debug : .error
-                context.logger.log(level: level, "Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
+                context.logger.log(
+                    level: level,
+                    "Records were not stored",
+                    metadata: ["error": "\(ProblemMiddleware.loggable(error))", "route": "\(route.path)"]
+                )
                 let profile = SenderProfile.privilegesWebhook
                 return await context.send(profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
             }

@@ -26,11 +26,22 @@ struct HealthRoutes: Sendable {
 final class HealthProbe: Sendable {
     private let cache: FreshCache<Int, String?>
 
-    init(_ probe: ReadinessProbe, newestMigration: Int32 = Migration.all.last?.number ?? 0) {
+    /// - Parameter report: gets all that differs from the manifest, also what is no reason to refuse traffic.
+    init(
+        _ probe: ReadinessProbe,
+        newestMigration: Int32 = Migration.all.last?.number ?? 0,
+        report: @escaping @Sendable ([IsolationFinding]) -> Void
+    ) {
         cache = FreshCache(lifetime: .seconds(1), capacity: 1) { _ in
+            let deadline = ContinuousClock.now + .milliseconds(900)
             do {
-                let readiness = try await probe.readiness(deadline: .now + .milliseconds(900))
-                return Self.trouble(readiness, newestMigration: newestMigration)
+                let readiness = try await probe.readiness(deadline: deadline)
+                if let trouble = Self.trouble(readiness, newestMigration: newestMigration) { return trouble }
+                let findings = try await probe.isolation(deadline: deadline)
+                report(findings)
+                return findings.contains { $0.severity == .unsafe } ? Self.unsafe : nil
+            } catch let error as StoreError where error.code == .unsafeRole {
+                return Self.unsafe
             } catch {
                 return "The database does not answer."
             }
@@ -41,6 +52,8 @@ final class HealthProbe: Sendable {
     func trouble() async throws -> String? {
         try await cache.value(for: 0)
     }
+
+    private static let unsafe = "The database does not keep tenants apart as it should: run sluice doctor."
 
     static func trouble(_ readiness: Readiness, newestMigration: Int32) -> String? {
         if (readiness.migration ?? 0) < newestMigration { return "The database is older than this server: run sluice migrate." }

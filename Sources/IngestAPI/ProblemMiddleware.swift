@@ -43,6 +43,11 @@ struct ProblemMiddleware: RouterMiddleware {
         }
     }
 
+    /// The route as it is written in the route table, `/hooks/{key}`: never the path that was asked for, which may hold a key.
+    private static func metadata(_ error: any Error, _ context: APIContext) -> Logger.Metadata {
+        ["error": "\(loggable(error))", "route": "\(context.endpointPath ?? "-")"]
+    }
+
     private func problem(for error: any Error, context: APIContext) -> Problem {
         switch error {
         case let problem as Problem:
@@ -52,7 +57,7 @@ struct ProblemMiddleware: RouterMiddleware {
         case _ where Self.isConnectionFault(error):
             return Problem(.badRequest, "broken_body", "The request's body broke off, or is not HTTP.", headers: [.connection: "close"])
         case is PostgresError, is StoreError, is SchemaError:
-            context.logger.error("The database failed a request", metadata: ["error": "\(Self.loggable(error))"])
+            context.logger.error("The database failed a request", metadata: Self.metadata(error, context))
             return .unavailable()
         case let error as any HTTPResponseError where error.status == .notFound:
             return .notFound
@@ -61,7 +66,7 @@ struct ProblemMiddleware: RouterMiddleware {
         case is CancellationError:
             return .unavailable()
         default:
-            context.logger.error("A request failed", metadata: ["error": "\(Self.loggable(error))"])
+            context.logger.error("A request failed", metadata: Self.metadata(error, context))
             return Problem(.internalServerError, "internal_error", "Something went wrong on this side; nothing was acknowledged.")
         }
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventCore
+import EventStore
 import Foundation
 import Migrations
 import Postgres
@@ -23,6 +24,10 @@ struct MigrateApply: AsyncParsableCommand {
     func run() async throws {
         let connection = try await AdminSettings().connect()
         let applied = try await Migrator(connection: connection).migrate(deadline: .now + .seconds(600))
+        if !applied.isEmpty {
+            let administration = Administration(connection: connection, actor: AdminSettings.actor)
+            try await administration.record(action: "migrate.apply", target: applied.map { "\($0.number)" }.joined(separator: ", "))
+        }
         await connection.close()
         if applied.isEmpty, options.output == .table {
             Console.current.output("The database is up to date.")

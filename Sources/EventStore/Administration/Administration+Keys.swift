@@ -34,8 +34,14 @@ extension Administration {
                 InsertKey(tenant: tenant.id, key: key, source: source?.id, keyName: name, expiresAt: expiresAt),
                 deadline: deadline
             )
+            var changes = Changes()
+            changes.note("kind", to: kind.rawValue)
+            changes.note("scopes", to: kind.scopes.map(\.rawValue).sorted())
+            changes.note("source", to: sourceSlug)
+            changes.note("name", to: name)
+            changes.note("expires_at", to: expiresAt)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "key.create", target: key.id.text),
+                RecordAct(tenant: tenant.id, actor: actor, action: "key.create", target: key.id.text, changes: changes),
                 deadline: deadline
             )
         }
@@ -59,8 +65,10 @@ extension Administration {
                 throw StoreError(.notFound, "\(tenantSlug) has no key \(id); sluice key list \(tenantSlug) shows all")
             }
             guard isNew else { return }
+            var changes = Changes()
+            changes.note("revoked", from: false, to: true)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "key.revoke", target: id.text),
+                RecordAct(tenant: tenant.id, actor: actor, action: "key.revoke", target: id.text, changes: changes),
                 deadline: deadline
             )
         }

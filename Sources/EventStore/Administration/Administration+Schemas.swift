@@ -37,8 +37,17 @@ extension Administration {
             if version.versionNumber == 1 {
                 _ = try connection.execute(AdoptSchema(tenant: tenant.id, schemaName: document.name), deadline: deadline)
             }
+            var changes = Changes()
+            changes.note("version", from: versions.first?.version, to: version.version)
+            changes.note("version_no", to: Int(version.versionNumber))
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "schema.apply", target: "\(version.name) \(version.version)"),
+                RecordAct(
+                    tenant: tenant.id,
+                    actor: actor,
+                    action: "schema.apply",
+                    target: "\(version.name) \(version.version)",
+                    changes: changes
+                ),
                 deadline: deadline
             )
             return version

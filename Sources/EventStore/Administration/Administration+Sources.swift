@@ -37,8 +37,11 @@ extension Administration {
             guard let source = made.first else {
                 throw StoreError(.alreadyExists, "\(tenantSlug) has a source \(slug) already; sluice source list \(tenantSlug) shows all")
             }
+            var changes = Changes()
+            changes.note("profile", to: profile.rawValue)
+            changes.note("schema", to: schemaName)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "source.create", target: slug),
+                RecordAct(tenant: tenant.id, actor: actor, action: "source.create", target: slug, changes: changes),
                 deadline: deadline
             )
             return source
@@ -55,8 +58,10 @@ extension Administration {
                 UpdateSourceProfile(tenant: tenant.id, source: source.id, profile: profile),
                 deadline: deadline
             )
+            var changes = Changes()
+            changes.note("profile", from: source.profile.rawValue, to: profile.rawValue)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "source.profile", target: slug),
+                RecordAct(tenant: tenant.id, actor: actor, action: "source.profile", target: slug, changes: changes),
                 deadline: deadline
             )
         }

@@ -33,8 +33,11 @@ extension Administration {
                 InsertSource(tenant: tenant.id, slug: Slug.defaultSource, profile: .generic, schemaName: nil),
                 deadline: deadline
             )
+            var changes = Changes()
+            changes.note("name", to: name)
+            changes.note("retention_days", to: retentionDays)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "tenant.create", target: slug),
+                RecordAct(tenant: tenant.id, actor: actor, action: "tenant.create", target: slug, changes: changes),
                 deadline: deadline
             )
             return tenant

@@ -1,4 +1,3 @@
-import EventCore
 package import Postgres
 
 /// What the operator does: tenants, sources, keys and schemas. Every act is one transaction as `sluice_owner`, and every
@@ -6,13 +5,13 @@ package import Postgres
 package struct Administration: Sendable {
     private let connection: Connection
     /// Who acts, as the audit log names them.
-    let actor: String
+    let actor: AuditActor
     private let timeout: Duration
 
     /// - Parameters:
     ///   - connection: logged in as a superuser or a member of `sluice_owner` (`DATABASE_ADMIN_URL`).
     ///   - timeout: for one act.
-    package init(connection: Connection, actor: String, timeout: Duration = .seconds(30)) {
+    package init(connection: Connection, actor: AuditActor, timeout: Duration = .seconds(30)) {
         self.connection = connection
         self.actor = actor
         self.timeout = timeout
@@ -29,28 +28,4 @@ package struct Administration: Sendable {
             return try body(connection, deadline)
         }
     }
-}
-
-/// One act, for the audit log.
-struct RecordAct: Statement {
-    static let name = "record_act"
-    static let sql = "INSERT INTO sluice.audit_log (tenant_id, actor, action, target, detail) VALUES ($1, $2, $3, $4, $5)"
-
-    let tenant: TenantID
-    let actor: String
-    /// `tenant.create` and the like.
-    let action: String
-    let target: String
-    /// A JSON object without secrets.
-    var detail = JSONB("{}")
-
-    func bind(_ bindings: inout Bindings) {
-        bindings.append(tenant.rawValue)
-        bindings.append(actor)
-        bindings.append(action)
-        bindings.append(target)
-        bindings.append(detail)
-    }
-
-    static func decode(_ row: Row) throws(PostgresError) {}
 }

@@ -1,0 +1,136 @@
+import ArgumentParser
+import EventCore
+import EventStore
+import Foundation
+
+struct AuditCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit",
+        abstract: "Who changed what, when, and from where.",
+        subcommands: [AuditList.self]
+    )
+}
+
+struct AuditList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "Show acts of operators and tenant admins, newest first."
+    )
+
+    @Argument(help: "The tenant's slug; without one, all of them and the acts on the installation.")
+    var tenant: String?
+
+    @Option(help: "Not before: an RFC 3339 time, or how long ago, like 30m, 24h or 7d.")
+    var since: Moment?
+
+    @Option(help: "One kind of act, like key.revoke, or a family of them, like key.")
+    var action: String?
+
+    @Option(help: "At most so many, 1 to 10000.")
+    var limit = 100
+
+    @OptionGroup var options: OutputOptions
+
+    func run() async throws {
+        let entries = try await AdminSettings().administer { administration in
+            try await administration.auditLog(tenant: tenant, since: since?.time, action: action, limit: limit)
+        }
+        try options.print(entries.map(AuditRow.init))
+    }
+}
+
+/// A time as an operator gives it.
+struct Moment: ExpressibleByArgument, Sendable {
+    let time: Timestamp
+
+    init?(argument: String) {
+        self.init(argument, now: .now())
+    }
+
+    /// RFC 3339, or a number and one of `s`, `m`, `h`, `d`: so long before `now`.
+    init?(_ text: String, now: Timestamp) {
+        if let time = Timestamp(rfc3339: text) {
+            self.time = time
+            return
+        }
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard
+            let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), (0...100_000_000).contains(count),
+            case let (earlier, overflow) = now.microsecondsSince1970.subtractingReportingOverflow(count * unit * 1_000_000), !overflow
+        else { return nil }
+        time = Timestamp(microsecondsSince1970: earlier)
+    }
+}
+
+private struct AuditRow: Listing {
+    let at: String
+    @Nullable var tenant: String?
+    let actor: String
+    @Nullable var address: String?
+    let action: String
+    let target: String
+    let changes: [String: Change]
+
+    struct Change: Codable {
+        var before: Value?
+        var after: Value?
+    }
+
+    init(_ entry: AuditEntry) {
+        at = entry.at.rfc3339()
+        tenant = entry.tenant
+        actor = entry.actor
+        address = entry.address
+        action = entry.action
+        target = entry.target
+        changes = (try? JSONDecoder().decode([String: Change].self, from: Data(entry.changes.utf8))) ?? [:]
+    }
+
+    static let columns = ["at", "tenant", "actor", "from", "action", "target", "changes"]
+    var cells: [String] { [at, tenant ?? "-", actor, address ?? "-", action, target, summary] }
+
+    /// `retention_days: 30 → 90, name: Acme`.
+    private var summary: String {
+        changes.sorted { $0.key < $1.key }.map { member, change in
+            let after = change.after?.text ?? "none"
+            return change.before.map { "\(member): \($0.text) → \(after)" } ?? "\(member): \(after)"
+        }.joined(separator: ", ")
+    }
+
+    /// What the log holds of a member.
+    enum Value: Codable {
+        case flag(Bool), number(Int64), text(String), list([String])
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let flag = try? container.decode(Bool.self) {
+                self = .flag(flag)
+            } else if let number = try? container.decode(Int64.self) {
+                self = .number(number)
+            } else if let list = try? container.decode([String].self) {
+                self = .list(list)
+            } else {
+                self = .text(try container.decode(String.self))
+            }
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .flag(let flag): try container.encode(flag)
+            case .number(let number): try container.encode(number)
+            case .text(let text): try container.encode(text)
+            case .list(let list): try container.encode(list)
+            }
+        }
+
+        var text: String {
+            switch self {
+            case .flag(let flag): "\(flag)"
+            case .number(let number): "\(number)"
+            case .text(let text): text
+            case .list(let list): list.joined(separator: "+")
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ FORMATTED = Package.swift Sources Tests Plugins
 # make bench BENCH=single runs one of single, bulk, stream, latency, fairness; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
 BENCH ?= all
 BENCH_FLAGS ?=
-SCRIPTS = scripts/setup.sh scripts/test.sh .ci/run
+SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run
 
 .DEFAULT_GOAL := help
 .PHONY: kill-loop help setup build run test bench lint format clean

@@ -10,6 +10,11 @@ read -r -a test_flags <<< "${TEST_FLAGS:-}"
 mkdir -p .build
 report=.build/tests.xml
 rm -f "$report"
+# Where the tests put what find-secrets.sh looks through.
+SLUICE_TEST_RUN=$(mktemp -d)
+export SLUICE_TEST_RUN
+trap 'rm -rf "$SLUICE_TEST_RUN"' EXIT
+mkdir "$SLUICE_TEST_RUN/logs"
 
 swift build --build-tests ${build_flags[@]+"${build_flags[@]}"}
 status=0
@@ -30,6 +35,11 @@ counts=$(awk '
     END { printf "%d %d %d", ran - failed - skipped, failed, skipped }
 ' "$report")
 read -r passed failed skipped <<< "$counts"
+
+# One more test: no secret of the whole run is in any log of it. A filtered run may have had none.
+if [ -s "$SLUICE_TEST_RUN/secrets" ] || [[ ${TEST_FLAGS:-} != *--filter* && ${TEST_FLAGS:-} != *--skip* ]]; then
+    if scripts/find-secrets.sh "$SLUICE_TEST_RUN"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+fi
 
 if [ "$skipped" -gt 0 ]; then echo "$skipped skipped (each with its reason above)"; fi
 if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then

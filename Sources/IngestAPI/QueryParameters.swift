@@ -16,11 +16,16 @@ struct QueryParameters: Sendable {
                 throw Problem(
                     .badRequest,
                     "unknown_parameter",
-                    "Unknown parameter: \(String(decoding: name.utf8.prefix(64), as: UTF8.self))."
+                    "Unknown parameter: \(Self.presentable(name))."
                 )
             }
             guard values.updateValue(value, forKey: name) == nil else { throw Self.invalid(name, "is given twice") }
         }
+    }
+
+    /// Short, and a key that was put in the wrong place is not repeated.
+    private static func presentable(_ name: String) -> String {
+        name.contains("slc_") ? "a key" : String(decoding: name.utf8.prefix(64), as: UTF8.self)
     }
 
     /// Nil when it is absent; empty is a value nobody means.

@@ -18,7 +18,8 @@ final class RunningServer: Sendable {
             percentEncoded: false
         )
         var variables = ["DATABASE_URL": databaseURL, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin", "REQUEST_DEADLINE": "3s"]
-        variables.merge(["DB_LANES": "2", "DB_CONNECTIONS": "3"]) { $1 }
+        // At its most talkative: what it says is looked through for secrets.
+        variables.merge(["DB_LANES": "2", "DB_CONNECTIONS": "3", "LOG_LEVEL": "trace"]) { $1 }
         variables.merge(environment) { $1 }
         let command = ChildCommand(
             try BuiltProgram.path("sluice-api"),
@@ -53,6 +54,7 @@ final class RunningServer: Sendable {
 
     func stop() async {
         await process.terminate(grace: .seconds(10))
+        TestRun.keep(log: logFile)
         try? FileManager.default.removeItem(atPath: logFile)
     }
 

@@ -17,6 +17,7 @@ struct Scene {
     static func make(in cluster: TestCluster? = nil, environment: [String: String] = [:]) async throws -> Scene {
         let migrated: MigratedDatabase
         if let cluster { migrated = try await .make(in: cluster) } else { migrated = try await .make() }
+        TestRun.register(secret: Webhook.serial)
         let administration = Administration(connection: try await migrated.connect(), actor: "test")
         _ = try await administration.createTenant(slug: "acme", name: "Acme", retentionDays: 3650)
         _ = try await administration.applySchema(
@@ -27,11 +28,18 @@ struct Scene {
             migrated: migrated,
             server: try await RunningServer.start(databaseURL: migrated.apiURL, environment: environment),
             administration: administration,
-            hook: try await administration.createKey(tenant: "acme", kind: .hook).text,
-            ingest: try await administration.createKey(tenant: "acme", kind: .ingest).text,
-            query: try await administration.createKey(tenant: "acme", kind: .query).text,
-            admin: try await administration.createKey(tenant: "acme", kind: .admin).text
+            hook: try await makeKey(.hook, administration),
+            ingest: try await makeKey(.ingest, administration),
+            query: try await makeKey(.query, administration),
+            admin: try await makeKey(.admin, administration)
         )
+    }
+
+    /// A key whose secret must be in no log.
+    static func makeKey(_ kind: KeyKind, _ administration: Administration, tenant: String = "acme") async throws -> String {
+        let key = try await administration.createKey(tenant: tenant, kind: kind).text
+        TestRun.register(key: key)
+        return key
     }
 
     var hookPath: String { "/hooks/\(hook)" }
@@ -49,6 +57,9 @@ struct Scene {
 
 /// What the SAP client posts, at a time of the test's own.
 enum Webhook {
+    /// Of the device; customers' data like this must be in no log.
+    static let serial = "C02X8XXXA1B2"
+
     /// A moment ago, to the second: stable within a test run.
     static let moment = Timestamp(microsecondsSince1970: Timestamp.now().microsecondsSince1970 / 1_000_000 * 1_000_000 - 3_600_000_000)
 
@@ -57,7 +68,7 @@ enum Webhook {
         user: String = "john.doe",
         secondsLater seconds: Int64 = 0,
         delayed: Bool = false,
-        serial: String? = "C02X8XXXA1B2",
+        serial: String? = Webhook.serial,
         reason: String = #"Install Xcode \/ CLT"#
     ) -> String {
         let time = Timestamp(microsecondsSince1970: moment.microsecondsSince1970 + seconds * 1_000_000)

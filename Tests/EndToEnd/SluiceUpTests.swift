@@ -59,6 +59,25 @@ import Testing
         return home
     }
 
+    /// Keeps what a start said beside its greeting, which shows the demo's keys for once, then deletes everything.
+    private func discard(homes: [String], logs: [String]) throws {
+        for home in homes {
+            let demo = JSONValue((try? String(contentsOfFile: "\(home)/demo.json", encoding: .utf8)) ?? "")
+            for kind in ["hook", "ingest", "query", "admin"] { demo["\(kind)_key"].string.map(TestRun.register(key:)) }
+            TestRun.keep(log: "\(LocalCluster.location(home: home, account: try .current()))/postgres.log")
+        }
+        for log in logs {
+            var isGreeting = false
+            let lines = ((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").split(separator: "\n").filter { line in
+                if line.hasPrefix("Sluice is up at") { isGreeting = true }
+                defer { if line.hasPrefix("  admin ") { isGreeting = false } }
+                return !isGreeting
+            }
+            TestRun.keep(text: lines.joined(separator: "\n"), as: "sluice-up.log")
+        }
+        for path in homes + logs { try? FileManager.default.removeItem(atPath: path) }
+    }
+
     /// Processes that run for this home, by where they work or what they were told.
     private func processes(of home: String) -> [pid_t] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
@@ -114,7 +133,7 @@ import Testing
         #expect(await third.process.waitForExit(within: .seconds(20)) == .exited(0))
         #expect(ContinuousClock.now - began < .seconds(20))
         #expect(processes(of: home).isEmpty, "nothing is left running")
-        for path in [home, taken, first.log, second.log, third.log] { try? FileManager.default.removeItem(atPath: path) }
+        try discard(homes: [home, taken], logs: [first.log, second.log, third.log])
     }
 
     @Test func startsTheAPIAndPostgreSQLAgainWhenTheyAreKilled() async throws {
@@ -137,7 +156,7 @@ import Testing
             #expect(!processes(of: home).contains(victim))
         }
         await run.process.terminate(grace: .seconds(20))
-        for path in [home, run.log] { try? FileManager.default.removeItem(atPath: path) }
+        try discard(homes: [home], logs: [run.log])
     }
 
     @Test func keepsEverythingInTheFolderItIsStartedIn() async throws {
@@ -162,6 +181,7 @@ import Testing
         #expect(isUp && process.status == nil, "\((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
         #expect(FileManager.default.fileExists(atPath: "\(folder)/.sluice/demo.json"))
         #expect(await process.terminate(grace: .seconds(20)) == .exited(0))
-        for path in [folder, log, folder.replacing(" with a space", with: "")] { try? FileManager.default.removeItem(atPath: path) }
+        try discard(homes: ["\(folder)/.sluice"], logs: [log])
+        for path in [folder, folder.replacing(" with a space", with: "")] { try? FileManager.default.removeItem(atPath: path) }
     }
 }

@@ -130,7 +130,7 @@ import Testing
         )
         #expect(
             functions == [
-                "cursor_secret", "ensure_month", "ensure_planned_months", "find_key", "readiness", "sweep_quarantine",
+                "check_isolation", "cursor_secret", "ensure_month", "ensure_planned_months", "find_key", "readiness", "sweep_quarantine",
                 "sweep_remembered_ids",
             ]
         )

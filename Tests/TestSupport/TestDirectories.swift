@@ -26,6 +26,7 @@ final class TestDirectories: Sendable {
     }
 
     func remove(_ path: String) {
+        TestRun.keep(log: "\(path)/postgres.log")
         // Processes in it might be writing still: what they wrote between is a second round's.
         for _ in 0..<5 where access(path, F_OK) == 0 { try? FileManager.default.removeItem(atPath: path) }
     }

@@ -69,12 +69,7 @@ private struct AuditRow: Listing {
     @Nullable var address: String?
     let action: String
     let target: String
-    let changes: [String: Change]
-
-    struct Change: Codable {
-        var before: Value?
-        var after: Value?
-    }
+    let changes: JSONNode
 
     init(_ entry: AuditEntry) {
         at = entry.at.rfc3339()
@@ -83,54 +78,21 @@ private struct AuditRow: Listing {
         address = entry.address
         action = entry.action
         target = entry.target
-        changes = (try? JSONDecoder().decode([String: Change].self, from: Data(entry.changes.utf8))) ?? [:]
+        changes = (try? JSONDecoder().decode(JSONNode.self, from: Data(entry.changes.utf8))) ?? .text(entry.changes)
     }
 
     static let columns = ["at", "tenant", "actor", "from", "action", "target", "changes"]
     var cells: [String] { [at, tenant ?? "-", actor, address ?? "-", action, target, summary] }
 
-    /// `retention_days: 30 → 90, name: Acme`.
+    /// `name: Acme, retention_days: 30 → 90`.
     private var summary: String {
-        changes.sorted { $0.key < $1.key }.map { member, change in
-            let after = change.after?.text ?? "none"
-            return change.before.map { "\(member): \($0.text) → \(after)" } ?? "\(member): \(after)"
+        guard case .object(let members) = changes else { return changes.text }
+        return members.sorted { $0.key < $1.key }.map { member, change in
+            guard case .object(let sides) = change, !sides.isEmpty, Set(sides.keys).isSubset(of: ["before", "after"]) else {
+                return "\(member): \(change.text)"
+            }
+            let after = sides["after"]?.text ?? "none"
+            return sides["before"].map { "\(member): \($0.text) → \(after)" } ?? "\(member): \(after)"
         }.joined(separator: ", ")
-    }
-
-    /// What the log holds of a member.
-    enum Value: Codable {
-        case flag(Bool), number(Int64), text(String), list([String])
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let flag = try? container.decode(Bool.self) {
-                self = .flag(flag)
-            } else if let number = try? container.decode(Int64.self) {
-                self = .number(number)
-            } else if let list = try? container.decode([String].self) {
-                self = .list(list)
-            } else {
-                self = .text(try container.decode(String.self))
-            }
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.singleValueContainer()
-            switch self {
-            case .flag(let flag): try container.encode(flag)
-            case .number(let number): try container.encode(number)
-            case .text(let text): try container.encode(text)
-            case .list(let list): try container.encode(list)
-            }
-        }
-
-        var text: String {
-            switch self {
-            case .flag(let flag): "\(flag)"
-            case .number(let number): "\(number)"
-            case .text(let text): text
-            case .list(let list): list.joined(separator: "+")
-            }
-        }
     }
 }

@@ -41,7 +41,7 @@ extension Administration {
             changes.note("name", to: name)
             changes.note("expires_at", to: expiresAt)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "key.create", target: key.id.text, changes: changes),
+                RecordAct(tenant: tenant.id, actor: actor, action: "key.create", target: key.id.text, detail: changes.json),
                 deadline: deadline
             )
         }
@@ -68,7 +68,7 @@ extension Administration {
             var changes = Changes()
             changes.note("revoked", from: false, to: true)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "key.revoke", target: id.text, changes: changes),
+                RecordAct(tenant: tenant.id, actor: actor, action: "key.revoke", target: id.text, detail: changes.json),
                 deadline: deadline
             )
         }

@@ -46,7 +46,7 @@ extension Administration {
                     actor: actor,
                     action: "schema.apply",
                     target: "\(version.name) \(version.version)",
-                    changes: changes
+                    detail: changes.json
                 ),
                 deadline: deadline
             )

@@ -41,7 +41,7 @@ extension Administration {
             changes.note("profile", to: profile.rawValue)
             changes.note("schema", to: schemaName)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "source.create", target: slug, changes: changes),
+                RecordAct(tenant: tenant.id, actor: actor, action: "source.create", target: slug, detail: changes.json),
                 deadline: deadline
             )
             return source
@@ -61,7 +61,7 @@ extension Administration {
             var changes = Changes()
             changes.note("profile", from: source.profile.rawValue, to: profile.rawValue)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "source.profile", target: slug, changes: changes),
+                RecordAct(tenant: tenant.id, actor: actor, action: "source.profile", target: slug, detail: changes.json),
                 deadline: deadline
             )
         }

@@ -37,7 +37,7 @@ extension Administration {
             changes.note("name", to: name)
             changes.note("retention_days", to: retentionDays)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "tenant.create", target: slug, changes: changes),
+                RecordAct(tenant: tenant.id, actor: actor, action: "tenant.create", target: slug, detail: changes.json),
                 deadline: deadline
             )
             return tenant

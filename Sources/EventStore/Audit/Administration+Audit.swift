@@ -39,7 +39,7 @@ extension Administration {
     /// An act on the installation as a whole, that was done elsewhere: migrations and the like.
     package func record(action: String, target: String, changes: Changes = Changes()) async throws {
         try await act { [actor] connection, deadline in
-            let act = RecordAct(tenant: .installation, actor: actor, action: action, target: target, changes: changes)
+            let act = RecordAct(tenant: .installation, actor: actor, action: action, target: target, detail: changes.json)
             _ = try connection.execute(act, deadline: deadline)
         }
     }

@@ -13,7 +13,8 @@ struct RecordAct: Statement {
     /// `tenant.create` and the like.
     let action: String
     let target: String
-    var changes = Changes()
+    /// A JSON object without secrets, as ``Changes`` writes it.
+    var detail = JSONB("{}")
 
     func bind(_ bindings: inout Bindings) {
         bindings.append(tenant.rawValue)
@@ -21,7 +22,7 @@ struct RecordAct: Statement {
         bindings.append(actor.address)
         bindings.append(action)
         bindings.append(target)
-        bindings.append(changes.json)
+        bindings.append(detail)
     }
 
     static func decode(_ row: Row) throws(PostgresError) {}

@@ -63,7 +63,9 @@ package struct Doctor: Sendable {
         guard let error = error as? PostgresError else { return CheckResult(check, .fail, "could not be checked: \(error)") }
         let advice =
             switch error.sqlState {
-            case .undefinedTable, .undefinedFunction, .undefinedObject, SQLState(rawValue: "3F000"): "run sluice migrate"
+            // The last is for a role that is not there.
+            case .undefinedTable, .undefinedFunction, .undefinedObject, SQLState(rawValue: "3F000"), .invalidParameterValue:
+                "run sluice migrate"
             case .insufficientPrivilege: "let DATABASE_ADMIN_URL name a superuser, or the role that ran sluice migrate"
             case .readOnlyTransaction: "ask the primary: this is a standby, or set to read only"
             default: "look into PostgreSQL's log"

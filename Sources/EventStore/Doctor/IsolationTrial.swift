@@ -8,7 +8,7 @@ import Postgres
 struct IsolationTrial: DoctorCheck {
     let name = "isolation"
 
-    /// A table with more trouble than this is described by its first lines.
+    /// A role with more trouble than this is described by its first lines.
     private static let mostLines = 20
 
     func run(on connection: Connection, deadline: ContinuousClock.Instant) async throws -> [CheckResult] {

@@ -48,6 +48,12 @@ struct AdminSettings: Sendable {
         }
     }
 
+    /// `DATABASE_URL`, where the operator's own address is another.
+    var separateAPIURL: String? {
+        guard config.string(forKey: "database.admin.url", isSecret: true) != nil else { return nil }
+        return config.string(forKey: "database.url", isSecret: true)
+    }
+
     /// Does something as the operator, on a connection of its own.
     func administer<T: Sendable>(_ body: @Sendable (Administration) async throws -> T) async throws -> T {
         let connection = try await connect()

@@ -14,13 +14,16 @@ struct DoctorCommand: AsyncParsableCommand {
     )
 
     /// In this order; a check that another part of the tool brings goes here.
-    static let checks: [any DoctorCheck] = [MigrationsCheck()] + Doctor.databaseChecks
+    static func checks(_ settings: AdminSettings) -> [any DoctorCheck] {
+        [MigrationsCheck()] + (settings.separateAPIURL.map { [LoginCheck(url: $0)] } ?? []) + Doctor.databaseChecks
+    }
 
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        let connection = try await AdminSettings().connect()
-        let results = await Doctor(connection: connection, checks: Self.checks).examine()
+        let settings = AdminSettings()
+        let connection = try await settings.connect()
+        let results = await Doctor(connection: connection, checks: Self.checks(settings)).examine()
         await connection.close()
         try options.print(results.map(CheckRow.init))
         if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }

@@ -1,4 +1,4 @@
-package import EventCore
+import EventCore
 
 /// Why a request is not let through.
 package enum AccessError: Error, Sendable {
@@ -8,6 +8,10 @@ package enum AccessError: Error, Sendable {
     case missingScope(Scope)
     /// The tenant is suspended: readers are told, senders keep their events.
     case suspended
+    /// A sender's token has expired, and its issuer wants its events kept until there is a new one. The token's signature is good.
+    case expiredHeld(Grant)
+    /// Two credentials in one request, of two tenants: nobody can say whose request it is.
+    case twoTenants
     /// Whether the credential holds cannot be known now; never to be answered as if it did not.
     case unavailable(any Error)
 }
@@ -15,17 +19,20 @@ package enum AccessError: Error, Sendable {
 /// Turns a credential into a grant.
 package struct Authenticator: Sendable {
     private let keys: any KeyLookup
+    let tokens: TokenVerifier?
 
-    package init(keys: any KeyLookup) {
+    /// - Parameter tokens: nil takes keys only.
+    package init(keys: any KeyLookup, tokens: TokenVerifier? = nil) {
         self.keys = keys
+        self.tokens = tokens
     }
 
     /// Checks a key as it came from a request.
     ///
     /// The same work is done for unknown, wrong, expired and revoked keys; only text that is no key at all (its checksum
     /// does not match) is refused without a look-up.
-    package func authenticate(_ credential: String?, for scope: Scope, now: Timestamp) async throws(AccessError) -> Grant {
-        guard let credential, let key = APIKey(credential) else { throw .unauthenticated }
+    func identifyKey(_ credential: String, now: Timestamp) async throws(AccessError) -> Identity {
+        guard let key = APIKey(credential) else { throw .unauthenticated }
         let record: KeyRecord?
         do {
             record = try await keys.findKey(key.id)
@@ -47,16 +54,16 @@ package struct Authenticator: Sendable {
             let record, matches, record.kind == key.kind, record.revokedAt == nil,
             record.expiresAt.map({ now < $0 }) ?? true
         else { throw .unauthenticated }
-        guard record.scopes.contains(scope) else { throw .missingScope(scope) }
-        guard !record.isSuspended else { throw .suspended }
-        return Grant(
-            tenant: record.tenant,
-            tenantSlug: record.tenantSlug,
-            retentionDays: record.retentionDays,
-            scopes: record.scopes,
-            source: record.source,
-            keyID: key.id,
-            keyName: record.name
+        return Identity(
+            grant: Grant(
+                tenant: record.tenant,
+                tenantSlug: record.tenantSlug,
+                retentionDays: record.retentionDays,
+                scopes: record.scopes,
+                source: record.source,
+                bearer: .key(key.id, name: record.name)
+            ),
+            isSuspended: record.isSuspended
         )
     }
 

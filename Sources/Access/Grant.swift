@@ -9,8 +9,14 @@ package struct Grant: Sendable {
     package let scopes: Set<Scope>
     /// The one source this credential may write to, if it is bound to one.
     package let source: SourceID?
-    package let keyID: KeyID
-    package let keyName: String
+    package let bearer: Bearer
+}
+
+/// What a grant was given for.
+package enum Bearer: Sendable, Hashable {
+    case key(KeyID, name: String)
+    /// The subject is what the token says; the issuer answers for it.
+    case token(issuer: IssuerID, subject: String?)
 }
 
 /// What is stored of a key.

@@ -12,6 +12,8 @@ enum Statements {
         InsertSlot.self, DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
         GuardedTables.self,
         ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
+        IssuerNames.self, FindIssuer.self, InsertIssuer.self, ListIssuers.self,
+        DeleteIssuer.self,
     ]
 
     /// The texts of those that are composed, for every combination of their parts.

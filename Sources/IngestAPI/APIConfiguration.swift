@@ -20,6 +20,8 @@ struct APIConfiguration: Sendable {
     var lanes: Int
     /// Open connections of clients; more wait to be accepted.
     var maximumConnections: Int
+    /// How the key sets of JWT issuers are fetched.
+    var keySets: KeySetDownload.Settings
 
     /// - Throws: `Invalid` or `PostgresError`; neither repeats a URL, which may hold a password.
     init(_ config: ConfigReader) throws {
@@ -54,6 +56,7 @@ struct APIConfiguration: Sendable {
             maximumDecompressed: config.int(forKey: "max.decompressed.bytes", default: 256 << 20),
             maximumRecord: config.int(forKey: "max.record.bytes", default: 1 << 20)
         )
+        keySets = try KeySetDownload.Settings(config)
         lanes = config.int(forKey: "db.lanes", default: 3)
         databaseConnections = config.int(forKey: "db.connections", default: 8)
         maximumConnections = config.int(forKey: "max.connections", default: 10_000)

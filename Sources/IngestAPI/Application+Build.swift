@@ -17,8 +17,9 @@ func buildApplication(
     let deadline = configuration.requestDeadline
     let lanes = Lanes(configuration.database, settings: LaneSettings(lanes: configuration.lanes))
 
+    let sources = SourceDirectory(database, timeout: deadline / 3)
     let ingest = IngestRoutes(
-        sources: SourceDirectory(database, timeout: deadline / 3),
+        sources: sources,
         lanes: lanes,
         limits: configuration.limits
     )
@@ -30,7 +31,14 @@ func buildApplication(
         events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
         health: HealthRoutes(probe: health)
     )
-    let gate = Gate(authenticator: Authenticator(keys: KeyStore(database, timeout: deadline / 3)))
+    let tokens = TokenVerifier(
+        issuers: IssuerStore(database, timeout: deadline / 3),
+        remoteKeys: RemoteKeySets(KeySetDownload(configuration.keySets), logger: logger)
+    )
+    let gate = Gate(
+        authenticator: Authenticator(keys: KeyStore(database, timeout: deadline / 3), tokens: tokens),
+        sources: sources
+    )
 
     let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
     router.add(middleware: ProblemMiddleware())

@@ -1,5 +1,6 @@
 import Access
 import EventCore
+import EventStore
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -8,19 +9,28 @@ import Logging
 /// Lets a request through to its route once its credential is known to reach that far.
 struct Gate: Sendable {
     let authenticator: Authenticator
+    let sources: SourceDirectory
 
     func respond(to request: Request, context: APIContext, route: Route) async throws -> Response {
         switch route.opening {
         case .open(let handler):
             return try await handler(request, context)
         case .scope(let scope, let handler):
-            let grant = try await grant(Credential.inHeaders(of: request), for: scope)
+            let grant: Grant
+            do {
+                grant = try await self.grant(PresentedCredentials(headers: Credential.all(inHeadersOf: request)), for: scope)
+            } catch let held as HeldCredential {
+                return await held.response(as: await profile(of: held.grant, request), context: context)
+            }
             return try await handler(request, context, grant)
         case .pathScope(let scope, let handler):
             do {
                 let key = context.parameters.get("key").flatMap { QueryParameters.decode($0[...]) }
-                let grant = try await grant(key, for: scope)
+                let credentials = PresentedCredentials(path: key, headers: Credential.all(inHeadersOf: request))
+                let grant = try await grant(credentials, for: scope)
                 return try await handler(request, context, grant)
+            } catch let held as HeldCredential {
+                return await held.response(as: .privilegesWebhook, context: context)
             } catch let problem as Problem where problem.isSendersFault {
                 throw problem
             } catch {
@@ -42,9 +52,9 @@ struct Gate: Sendable {
         authenticator.knownGrant(credential, for: scope, now: .now())
     }
 
-    private func grant(_ credential: String?, for scope: Scope) async throws -> Grant {
+    private func grant(_ credentials: PresentedCredentials, for scope: Scope) async throws -> Grant {
         do throws(AccessError) {
-            return try await authenticator.authenticate(credential, for: scope, now: .now())
+            return try await authenticator.authenticate(credentials, for: scope, now: .now())
         } catch {
             switch error {
             case .unauthenticated:
@@ -55,6 +65,10 @@ struct Gate: Sendable {
                 throw Problem.unavailable(retryAfter: 60)
             case .suspended:
                 throw Problem(.forbidden, "suspended", "This tenant is suspended.")
+            case .expiredHeld(let grant):
+                throw HeldCredential(grant: grant)
+            case .twoTenants:
+                throw Problem(.badRequest, "two_tenants", "This request carries credentials of two tenants.")
             case .unavailable:
                 throw Problem.unavailable()
             }

@@ -46,6 +46,8 @@ import Testing
             case .unauthenticated: return "unauthenticated"
             case .missingScope(let scope): return "missing \(scope)"
             case .suspended: return "suspended"
+            case .expiredHeld: return "held"
+            case .twoTenants: return "two tenants"
             case .unavailable: return "unavailable"
             }
         }

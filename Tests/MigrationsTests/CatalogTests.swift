@@ -130,8 +130,8 @@ import Testing
         )
         #expect(
             functions == [
-                "check_isolation", "cursor_secret", "ensure_month", "ensure_planned_months", "find_key", "readiness", "sweep_quarantine",
-                "sweep_remembered_ids",
+                "check_isolation", "cursor_secret", "ensure_month", "ensure_planned_months", "find_issuer", "find_key", "issuer_names",
+                "readiness", "sweep_quarantine", "sweep_remembered_ids",
             ]
         )
     }

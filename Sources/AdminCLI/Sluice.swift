@@ -11,8 +11,8 @@ struct Sluice: AsyncParsableCommand {
             neither. URLs and secrets come by environment or file only, never as arguments.
             """,
         subcommands: [
-            Up.self, Migrate.self, DoctorCommand.self, TenantCommand.self, SourceCommand.self, KeyCommand.self, SchemaCommand.self,
-            AuditCommand.self,
+            Up.self, Migrate.self, DoctorCommand.self, TenantCommand.self, SourceCommand.self, KeyCommand.self, IssuerCommand.self,
+            TokenCommand.self, SchemaCommand.self, AuditCommand.self,
         ]
     )
 }

@@ -38,7 +38,7 @@ struct IssuerAdd: AsyncParsableCommand {
     @Option(help: "Make a key pair of this kind: ed25519. The private half goes to --key-out, for sluice token issue.")
     var generate: GeneratedKey?
 
-    @Option(help: "The new file for the private key of --generate.", completion: .file())
+    @Option(help: "The new file for the private key of --generate (default: <tenant>-issuer.jwk, here).", completion: .file())
     var keyOut: String?
 
     @Option(name: .customLong("hs256-secret-file"), help: "A file with the shared secret, all its bytes: 32 or more.", completion: .file())
@@ -66,8 +66,8 @@ struct IssuerAdd: AsyncParsableCommand {
         guard places.count == 1 else {
             throw ValidationError("Say where the keys are, once: --jwks-file, --jwks-url, --generate ed25519 or --hs256-secret-file.")
         }
-        guard (generate == nil) == (keyOut == nil) else {
-            throw ValidationError("--generate needs --key-out FILE, for the private key; and --key-out needs --generate.")
+        guard keyOut == nil || generate != nil else {
+            throw ValidationError("--key-out is for the private key of --generate.")
         }
     }
 
@@ -83,16 +83,19 @@ struct IssuerAdd: AsyncParsableCommand {
             maximumLifetime: maxLifetime.seconds
         )
         // The file first: a key that is registered and lost would be of no use.
-        if let generated, let keyOut { try SecretFile.create(keyOut, text: generated.fileText) }
+        let keyFile = generated.map { _ in keyOut ?? "\(tenant)-issuer.jwk" }
+        if let generated, let keyFile { try SecretFile.create(keyFile, text: generated.fileText) }
+        let issuer: IssuerSummary
         do {
-            let issuer = try await AdminSettings().administer { try await $0.addIssuer(tenant: tenant, new) }
-            try options.print(IssuerRow(issuer, keyFile: keyOut))
+            issuer = try await AdminSettings().administer { try await $0.addIssuer(tenant: tenant, new) }
         } catch {
-            if generated != nil, let keyOut { SecretFile.remove(keyOut) }
+            // After any other error the issuer may be registered all the same.
+            if let keyFile, error is StoreError || error is Failure { SecretFile.remove(keyFile) }
             throw error
         }
-        if let keyOut, options.output == .table {
-            Console.current.error("The private key is in \(keyOut), and nowhere else: sluice token issue --key-file \(keyOut)")
+        try options.print(IssuerRow(issuer, keyFile: keyFile))
+        if let keyFile, options.output == .table {
+            Console.current.error("The private key is in \(keyFile), and nowhere else: sluice token issue --key-file \(keyFile)")
         }
     }
 

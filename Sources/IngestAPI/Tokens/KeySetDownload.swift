@@ -13,6 +13,8 @@ struct KeySetDownload: Sendable {
         var allowedNetworks: [Network] = []
         /// Certificates that sign those of an inner provider, beside the system's (`JWKS_CA_FILE`).
         var certificateFile: String?
+        /// For everything from the name's look-up to the answer's last byte.
+        var timeout = Duration.seconds(2)
     }
 
     struct Failed: Error, CustomStringConvertible {
@@ -20,27 +22,23 @@ struct KeySetDownload: Sendable {
         let description: String
     }
 
-    private static let timeout = Duration.seconds(2)
-
     private let settings: Settings
     private let resolve: @Sendable (String) async throws -> [NetworkAddress]
 
     init(
         _ settings: Settings,
-        resolve: @escaping @Sendable (String) async throws -> [NetworkAddress] = {
-            try await HostResolver.addresses(of: $0, timeout: KeySetDownload.timeout)
-        }
+        resolve: (@Sendable (String) async throws -> [NetworkAddress])? = nil
     ) {
         self.settings = settings
-        self.resolve = resolve
+        self.resolve = resolve ?? { try await HostResolver.addresses(of: $0, timeout: settings.timeout) }
     }
 
     func fetch(_ address: KeySetAddress) async throws -> IssuerKeySet {
         try await withThrowingTaskGroup(of: IssuerKeySet.self) { group in
             group.addTask { try await self.download(address) }
             group.addTask {
-                try await Task.sleep(for: Self.timeout)
-                throw Failed(description: "the key set did not come within two seconds")
+                try await Task.sleep(for: settings.timeout)
+                throw Failed(description: "the key set did not come in time")
             }
             defer { group.cancelAll() }
             guard let keys = try await group.next() else { throw CancellationError() }
@@ -58,7 +56,7 @@ struct KeySetDownload: Sendable {
         }
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: try configuration(host: address.host, target: target))
         do {
-            let bytes = try await Self.get(address, client)
+            let bytes = try await get(address, client)
             try await client.shutdown()
             guard let records = PublicKeyRecord.readPublished(bytes) else { throw Failed(description: "the answer is no JWK set") }
             return await IssuerKeySet(records)
@@ -68,10 +66,10 @@ struct KeySetDownload: Sendable {
         }
     }
 
-    private static func get(_ address: KeySetAddress, _ client: HTTPClient) async throws -> [UInt8] {
+    private func get(_ address: KeySetAddress, _ client: HTTPClient) async throws -> [UInt8] {
         var request = HTTPClientRequest(url: address.text)
         request.headers.add(name: "accept", value: "application/json, application/jwk-set+json")
-        let response = try await client.execute(request, timeout: TimeAmount(timeout))
+        let response = try await client.execute(request, timeout: TimeAmount(settings.timeout))
         guard response.status == .ok else { throw Failed(description: "the key set's server answered \(response.status.code)") }
         return Array(buffer: try await response.body.collect(upTo: PublicKeyRecord.maximumBytes))
     }
@@ -82,7 +80,8 @@ struct KeySetDownload: Sendable {
         if let file = settings.certificateFile { tls.additionalTrustRoots = [.file(file)] }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls, redirectConfiguration: .disallow)
         configuration.httpVersion = .http1Only
-        configuration.timeout = .init(connect: TimeAmount(Self.timeout), read: TimeAmount(Self.timeout))
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.timeout = .init(connect: TimeAmount(settings.timeout), read: TimeAmount(settings.timeout))
         configuration.dnsOverride = [host: target.text]
         return configuration
     }

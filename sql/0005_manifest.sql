@@ -81,6 +81,8 @@ INSERT INTO sluice.manifest (object, kind, expected) VALUES
     ('sweep_quarantine(integer)', 'grant', 'EXECUTE TO sluice_api'),
     ('sweep_remembered_ids(integer)', 'grant', 'EXECUTE TO sluice_api'),
     ('check_isolation()', 'grant', 'EXECUTE TO sluice_api'),
+    ('find_issuer(text)', 'grant', 'EXECUTE TO sluice_api'),
+    ('issuer_names()', 'grant', 'EXECUTE TO sluice_api'),
     ('keep_refused(integer[], uuid[], timestamp with time zone[], integer[], integer[], text[], text[], text[], bytea[])', 'grant',
      'EXECUTE TO sluice_writer'),
     ('audit_log', 'trigger', 'append_only'), ('audit_log', 'trigger', 'append_only_truncate');

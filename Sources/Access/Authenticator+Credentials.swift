@@ -52,6 +52,18 @@ extension Authenticator {
         return identity.grant
     }
 
+    /// What a single credential grants, where that is known without asking anybody. Nil is no refusal: `authenticate` says what it is.
+    package func knownGrant(_ credential: String, for scope: Scope, now: Timestamp) -> Grant? {
+        let identity: Identity?
+        if let tokens, UnverifiedToken.hasForm(credential) {
+            identity = tokens.knownIdentity(credential, now: now)
+        } else {
+            identity = knownKeyIdentity(credential, now: now)
+        }
+        guard let identity, !identity.isHeld, !identity.isSuspended, identity.grant.scopes.contains(scope) else { return nil }
+        return identity.grant
+    }
+
     /// A single credential, a key or a token.
     package func authenticate(_ credential: String?, for scope: Scope, now: Timestamp) async throws(AccessError) -> Grant {
         try await authenticate(PresentedCredentials(headers: credential.map { [$0] } ?? []), for: scope, now: now)

@@ -39,16 +39,16 @@ package struct Authenticator: Sendable {
         } catch {
             throw .unavailable(error)
         }
-        return try check(key, record, for: scope, now: now)
+        return try identity(of: key, record, now: now)
     }
 
-    /// The grant, where the key's record is known without a look-up. Nil is no refusal: `authenticate` says what it is.
-    package func knownGrant(_ credential: String, for scope: Scope, now: Timestamp) -> Grant? {
+    /// As `identifyKey`, where the key's record is known without a look-up; nil says nothing.
+    func knownKeyIdentity(_ credential: String, now: Timestamp) -> Identity? {
         guard let key = APIKey(credential), let record = keys.knownKey(key.id) else { return nil }
-        return try? check(key, record, for: scope, now: now)
+        return try? identity(of: key, record, now: now)
     }
 
-    private func check(_ key: APIKey, _ record: KeyRecord?, for scope: Scope, now: Timestamp) throws(AccessError) -> Grant {
+    private func identity(of key: APIKey, _ record: KeyRecord?, now: Timestamp) throws(AccessError) -> Identity {
         let matches = key.matches(digest: record?.digest ?? Self.noDigest)
         guard
             let record, matches, record.kind == key.kind, record.revokedAt == nil,

@@ -68,3 +68,7 @@ package protocol KeyLookup: Sendable {
     /// What `findKey` would give now, where that is known without asking; nil says nothing.
     func knownKey(_ id: KeyID) -> KeyRecord?
 }
+
+extension KeyLookup {
+    package func knownKey(_ id: KeyID) -> KeyRecord? { nil }
+}

@@ -20,6 +20,11 @@ package final class IssuerStore: IssuerLookup {
         }
     }
 
+    package func knownIssuers(_ issuer: String) -> [IssuerRecord]? {
+        guard let names = names.known(0) else { return nil }
+        return names.contains(issuer) ? issuers.known(issuer) : []
+    }
+
     package func findIssuers(_ issuer: String) async throws -> [IssuerRecord] {
         guard try await names.value(for: 0).contains(issuer) else { return [] }
         return try await issuers.value(for: issuer)

@@ -27,7 +27,7 @@ struct HeldCredential: Error {
             "credential_expired",
             "The token has expired; keep what you sent and try again with a new one."
         )
-        return await profile.respond(to: .heldCredential, problem: problem, context: context)
+        return await context.send(profile.reply(to: .heldCredential, problem: problem, requestID: context.id))
     }
 }
 

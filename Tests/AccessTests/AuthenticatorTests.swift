@@ -9,8 +9,6 @@ import Testing
         var isDown = false
         struct Down: Error {}
 
-        func knownKey(_ id: KeyID) -> KeyRecord? { nil }
-
         func findKey(_ id: KeyID) async throws -> KeyRecord? {
             if isDown { throw Down() }
             return records[id]

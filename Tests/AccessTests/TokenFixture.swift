@@ -89,6 +89,10 @@ struct TestIssuers: IssuerLookup {
         if isDown { throw Down() }
         return records.filter { $0.registration.issuer == issuer }
     }
+
+    func knownIssuers(_ issuer: String) -> [IssuerRecord]? {
+        isDown ? nil : records.filter { $0.registration.issuer == issuer }
+    }
 }
 
 struct NoRemoteKeys: KeySetLookup {

@@ -119,6 +119,26 @@ import Testing
         let records: Locked<[IssuerRecord]>
         init(_ records: [IssuerRecord]) { self.records = Locked(records) }
         func findIssuers(_ issuer: String) async throws -> [IssuerRecord] { records.value }
+        func knownIssuers(_ issuer: String) -> [IssuerRecord]? { records.value }
+    }
+
+    @Test func knowsAVerifiedTokenAsLongAsItsIssuerIsTheSame() async throws {
+        let issuer = try TestIssuer.ed25519()
+        let issuers = ChangingIssuers([issuer.record])
+        let authenticator = Authenticator(
+            keys: NoKeys(),
+            tokens: TokenVerifier(issuers: issuers, remoteKeys: NoRemoteKeys())
+        )
+        let token = try await issuer.token()
+        let now = Timestamp(microsecondsSince1970: tokenNow * 1_000_000)
+        #expect(authenticator.knownGrant(token, for: .ingest, now: now) == nil, "it was not verified yet")
+        _ = try await authenticator.authenticate(token, for: .ingest, now: now)
+        #expect(authenticator.knownGrant(token, for: .ingest, now: now)?.tenant.rawValue == 7)
+        #expect(authenticator.knownGrant(token, for: .admin, now: now) == nil, "it lacks that scope")
+        issuers.records.value[0].isSuspended = true
+        #expect(authenticator.knownGrant(token, for: .ingest, now: now) == nil, "its tenant is suspended")
+        issuers.records.value = [try TestIssuer.ed25519().record]
+        #expect(authenticator.knownGrant(token, for: .ingest, now: now) == nil, "the same issuer has another key")
     }
 
     @Test func forgetsAVerifiedTokenWithItsIssuer() async throws {

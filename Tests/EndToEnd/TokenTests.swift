@@ -126,7 +126,7 @@ import Testing
         _ = try await world.scene.administration.addIssuer(tenant: "acme", new)
         let honest = try await world.unsigned(["alg": "\"RS256\"", "kid": "\"rsa\""], ["iss": "\"https://rsa.example\""])
         let right = try key.signature(for: SHA256.hash(data: Data(honest.utf8)), padding: .insecurePKCS1v1_5)
-        let isRight = try await eventually(within: .seconds(3)) {
+        let isRight = try await eventually(within: .seconds(10)) {
             try await world.post("\(honest).\(Base64URL.encode(right.rawRepresentation))").status == 200
         }
         #expect(isRight, "the issuer is known, and its own signature is taken")
@@ -146,7 +146,7 @@ import Testing
         _ = try await world.scene.administration.addIssuer(tenant: "acme", new)
         let signed = try await world.unsigned(["alg": "\"ES256\"", "kid": "\"ec\""], ["iss": "\"https://ec.example\""])
         let signature = try key.signature(for: Data(signed.utf8))
-        let isRight = try await eventually(within: .seconds(3)) {
+        let isRight = try await eventually(within: .seconds(10)) {
             try await world.post("\(signed).\(Base64URL.encode(signature.rawRepresentation))").status == 200
         }
         #expect(isRight, "the same signature in the right form")

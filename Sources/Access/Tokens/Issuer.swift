@@ -96,6 +96,8 @@ package struct IssuerRecord: Sendable {
 package protocol IssuerLookup: Sendable {
     /// Every registration of this `iss`, whatever its audience and tenant; throws when that cannot be known now.
     func findIssuers(_ issuer: String) async throws -> [IssuerRecord]
+    /// What `findIssuers` would give now, where that is known without asking; nil says nothing.
+    func knownIssuers(_ issuer: String) -> [IssuerRecord]?
 }
 
 /// Where published key sets are fetched.

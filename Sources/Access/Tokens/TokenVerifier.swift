@@ -40,6 +40,20 @@ package final class TokenVerifier: Sendable {
         return try await verify(text, digest: digest, now: seconds)
     }
 
+    /// As `identify`, where the token was verified before and nothing needs to be asked; nil says nothing.
+    func knownIdentity(_ text: String, now: Timestamp) -> Identity? {
+        let seconds = now.microsecondsSince1970 / 1_000_000
+        let digest = SHA256.hash(data: Array(text.utf8))
+        guard
+            let known = state.withLock({ $0.verified.find(digest, now: seconds) }),
+            let record = issuers.knownIssuers(known.claims.issuer).flatMap({ Self.record(for: known.claims, among: $0) }),
+            record.registration == known.registration
+        else { return nil }
+        // Keys at an address may have changed there.
+        if case .address = record.registration.keys { return nil }
+        return try? identity(known.claims, record, now: seconds)
+    }
+
     /// A token that was verified before; nil when something that it was verified with has changed since.
     private func identify(_ known: VerifiedToken, now: Int64) async throws(AccessError) -> Identity? {
         guard let record = try await record(for: known.claims), record.registration == known.registration else { return nil }
@@ -78,6 +92,10 @@ package final class TokenVerifier: Sendable {
         } catch {
             throw .unavailable(error)
         }
+        return Self.record(for: claims, among: records)
+    }
+
+    private static func record(for claims: TokenClaims, among records: [IssuerRecord]) -> IssuerRecord? {
         let meant = records.filter { $0.registration.issuer == claims.issuer && claims.audiences.contains($0.registration.audience) }
         return meant.count == 1 ? meant.first : nil
     }

@@ -32,6 +32,11 @@ has_postgres() {
     return 1
 }
 
+# For the tests. Its folder is often not in PATH.
+has_pgbouncer() {
+    command -v pgbouncer > /dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ]
+}
+
 has_library() {
     command -v pkg-config > /dev/null 2>&1 && pkg-config --exists "$1" 2> /dev/null
 }
@@ -44,6 +49,7 @@ missing() {
     has_library libssl || echo libssl-dev
     has_library zlib || echo zlib1g-dev
     has_postgres || echo postgresql
+    has_pgbouncer || echo pgbouncer
     command -v curl > /dev/null 2>&1 || echo curl
     command -v setpriv > /dev/null 2>&1 || echo util-linux
     [ "$purpose" != bench ] || missing_for_bench
@@ -67,7 +73,8 @@ packages=${packages% }
 [ -n "$packages" ] || exit 0
 
 command -v apt-get > /dev/null 2>&1 || fail "missing, by Debian's names: $packages. Install what your system calls them (Fedora:
-  dnf install make libpq-devel openssl-devel pkgconf postgresql-server curl util-linux; macOS: brew install libpq openssl pkgconf postgresql),
+  dnf install make libpq-devel openssl-devel pkgconf postgresql-server pgbouncer curl util-linux; macOS: brew install libpq openssl pkgconf
+  postgresql pgbouncer),
   then run this again."
 
 as_root=
@@ -87,6 +94,15 @@ case " $packages " in
             echo "setup: Debian's own server \"main\" is not made: /etc/postgresql-common/createcluster.d/sluice.conf says so"
             $as_root mkdir -p /etc/postgresql-common/createcluster.d
             echo 'create_main_cluster = false' | $as_root tee /etc/postgresql-common/createcluster.d/sluice.conf > /dev/null
+        fi
+        ;;
+esac
+# Debian starts PgBouncer as a service, which nobody here wants either: it stays off from the start where it is new.
+case " $packages " in
+    *' pgbouncer '*)
+        if command -v systemctl > /dev/null 2>&1; then
+            echo "setup: PgBouncer's own service stays off: systemctl unmask pgbouncer brings it back"
+            $as_root systemctl mask -q pgbouncer || true
         fi
         ;;
 esac

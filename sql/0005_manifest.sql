@@ -86,6 +86,15 @@ INSERT INTO sluice.manifest (object, kind, expected) VALUES
     ('keep_refused(integer[], uuid[], timestamp with time zone[], integer[], integer[], text[], text[], text[], bytea[])', 'grant',
      'EXECUTE TO sluice_writer'),
     ('audit_log', 'trigger', 'append_only'), ('audit_log', 'trigger', 'append_only_truncate');
+INSERT INTO sluice.manifest (object, kind, expected)
+SELECT name, kind, expected
+FROM unnest(ARRAY['access_epoch', 'key_senders', 'stored_events']) name,
+     (VALUES ('table', 'guarded'), ('policy', 'owner_all FOR ALL TO sluice_owner USING (true) WITH CHECK (true)')) row (kind, expected);
+INSERT INTO sluice.manifest (object, kind, expected) VALUES
+    ('current_access_epoch()', 'grant', 'EXECUTE TO sluice_api'), ('legacy_keys()', 'grant', 'EXECUTE TO sluice_api'),
+    ('note_key_use(text[], timestamp with time zone[])', 'grant', 'EXECUTE TO sluice_api'),
+    ('note_key_senders(text[], text[], bigint[], timestamp with time zone[])', 'grant', 'EXECUTE TO sluice_api'),
+    ('add_stored_events(integer[], date[], bigint[])', 'grant', 'EXECUTE TO sluice_api');
 
 -- Where this database differs from its manifest. Severity:
 --   unsafe   a protection of the tenants is gone: /readyz says 503

@@ -10,6 +10,14 @@ package struct Grant: Sendable {
     /// The one source this credential may write to, if it is bound to one.
     package let source: SourceID?
     package let bearer: Bearer
+    package internal(set) var limits = TenantLimits.none
+    /// Another key has taken this one's place: who still uses it is counted.
+    package internal(set) var isSuperseded = false
+
+    /// Nil for a token.
+    package var keyID: KeyID? {
+        if case .key(let id, _) = bearer { id } else { nil }
+    }
 }
 
 /// What a grant was given for.
@@ -33,6 +41,10 @@ package struct KeyRecord: Sendable {
     package var name: String
     package var expiresAt: Timestamp?
     package var revokedAt: Timestamp?
+    /// Another key has taken its place.
+    package var isSuperseded: Bool
+    /// The tenant's.
+    package var limits: TenantLimits
 
     package init(
         tenant: TenantID,
@@ -45,7 +57,9 @@ package struct KeyRecord: Sendable {
         source: SourceID?,
         name: String,
         expiresAt: Timestamp?,
-        revokedAt: Timestamp?
+        revokedAt: Timestamp?,
+        isSuperseded: Bool = false,
+        limits: TenantLimits = .none
     ) {
         self.tenant = tenant
         self.tenantSlug = tenantSlug
@@ -58,17 +72,32 @@ package struct KeyRecord: Sendable {
         self.name = name
         self.expiresAt = expiresAt
         self.revokedAt = revokedAt
+        self.isSuperseded = isSuperseded
+        self.limits = limits
     }
 }
 
 /// Where keys are looked up.
 package protocol KeyLookup: Sendable {
     /// Nil when there is no such key; throws when that cannot be known now.
-    func findKey(_ id: KeyID) async throws -> KeyRecord?
-    /// What `findKey` would give now, where that is known without asking; nil says nothing.
-    func knownKey(_ id: KeyID) -> KeyRecord?
+    ///
+    /// - Parameter isSuspect: asked for by somebody who fails too often.
+    func findKey(_ id: KeyID, isSuspect: Bool) async throws -> KeyRecord?
+
+    /// What is known without a wait: nil when `findKey` must be asked.
+    func knownKey(_ id: KeyID) -> KnownKey?
+
+    /// A key brought from PrivLog, by its digest; nil when there is none, throws when that cannot be known now.
+    func findLegacyKey(_ digest: [UInt8]) async throws -> LegacyKeyRecord?
+}
+
+/// An answer from memory.
+package enum KnownKey: Sendable {
+    case found(KeyRecord)
+    case absent
 }
 
 extension KeyLookup {
-    package func knownKey(_ id: KeyID) -> KeyRecord? { nil }
+    package func knownKey(_ id: KeyID) -> KnownKey? { nil }
+    package func findLegacyKey(_ digest: [UInt8]) async throws -> LegacyKeyRecord? { nil }
 }

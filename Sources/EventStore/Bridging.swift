@@ -41,4 +41,20 @@ extension Row {
     func scopes(_ column: Int) throws(PostgresError) -> Set<Scope> {
         Set(try decodeArray(column, of: String.self).compactMap(Scope.init(rawValue:)))
     }
+
+    func keyID(_ column: Int) throws(PostgresError) -> KeyID {
+        guard let id = KeyID(try decode(column, as: String.self)) else {
+            throw PostgresError(.decoding, "column \(column) holds no key id")
+        }
+        return id
+    }
+
+    /// What `sluice.limit_values` returns.
+    func limits(_ column: Int) throws(PostgresError) -> TenantLimits {
+        var limits = TenantLimits()
+        for (name, value) in zip(TenantLimits.Name.allCases, try decodeArrayOfOptionals(column, of: Int64.self)) {
+            limits[name] = value.flatMap { Int(exactly: $0) }
+        }
+        return limits
+    }
 }

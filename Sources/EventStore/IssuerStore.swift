@@ -9,20 +9,26 @@ package final class IssuerStore: IssuerLookup {
     private let issuers: FreshCache<String, [IssuerRecord]>
 
     /// - Parameters:
-    ///   - freshness: how long an answer is believed; a change holds after twice as long.
+    ///   - epoch: tells when something has changed; nil: answers are believed for `freshness` only.
+    ///   - freshness: how long an answer is believed while the epoch is not known; a change holds after twice as long.
     ///   - timeout: how long one look-up may take.
-    package init(_ database: Database, freshness: Duration = .milliseconds(900), timeout: Duration) {
-        names = FreshCache(lifetime: freshness, capacity: 1) { _ in
+    package init(
+        _ database: Database,
+        epoch: AccessEpoch? = nil,
+        freshness: Duration = .milliseconds(900),
+        timeout: Duration
+    ) {
+        names = FreshCache(lifetime: freshness, epoch: epoch, capacity: 1) { _ in
             Set(try await database.call(IssuerNames(), deadline: .now + timeout))
         }
-        issuers = FreshCache(lifetime: freshness, capacity: 10_000) { name in
+        issuers = FreshCache(lifetime: freshness, epoch: epoch, capacity: 10_000) { name in
             try await database.call(FindIssuer(issuer: name), deadline: .now + timeout)
         }
     }
 
     package func knownIssuers(_ issuer: String) -> [IssuerRecord]? {
-        guard let names = names.known(0) else { return nil }
-        return names.contains(issuer) ? issuers.known(issuer) : []
+        guard let names = names.cached(0) else { return nil }
+        return names.contains(issuer) ? issuers.cached(issuer) : []
     }
 
     package func findIssuers(_ issuer: String) async throws -> [IssuerRecord] {
@@ -46,7 +52,7 @@ struct FindIssuer: Statement {
     static let name = "find_issuer"
     static let sql = """
         SELECT tenant_id, tenant_slug, retention_days, suspended, issuer_id, iss, aud, algorithms, jwks, jwks_url, secret, secret_kid,
-               scopes, on_expired, max_lifetime
+               scopes, on_expired, max_lifetime, limits
         FROM sluice.find_issuer($1)
         """
 
@@ -71,7 +77,8 @@ struct FindIssuer: Statement {
                 scopes: try row.scopes(12),
                 onExpired: try row.decodeEnum(13),
                 maximumLifetime: try row.decodeIfPresent(14) ?? 0
-            )
+            ),
+            limits: try row.limits(15)
         )
     }
 }

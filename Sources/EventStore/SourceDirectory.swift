@@ -5,16 +5,19 @@ import Postgres
 package final class SourceDirectory: Sendable {
     private let cache: FreshCache<TenantID, [Source]>
 
-    package init(_ database: Database, freshness: Duration = .seconds(1), timeout: Duration) {
-        cache = FreshCache(lifetime: freshness, capacity: 10_000) { tenant in
+    /// - Parameters:
+    ///   - epoch: tells when something has changed; nil: sources are believed for `freshness` only.
+    ///   - timeout: how long one look-up may take.
+    package init(_ database: Database, epoch: AccessEpoch? = nil, freshness: Duration = .seconds(1), timeout: Duration) {
+        cache = FreshCache(lifetime: freshness, epoch: epoch, capacity: 10_000) { tenant in
             let rows = try await database.read(TenantSources(tenant: tenant), as: tenant, deadline: .now + timeout)
             return try rows.map { row throws in try row.source(of: tenant) }
         }
     }
 
-    /// As `source(of:where:)`, where that is known without asking the database; nil says nothing.
-    package func knownSource(of tenant: TenantID, where fits: (Source) -> Bool) -> Source? {
-        cache.known(tenant)?.first(where: fits)
+    /// The one source of a tenant that fits, from memory and without a wait: nil when `source(of:where:)` must be asked.
+    package func known(of tenant: TenantID, where fits: (Source) -> Bool) -> Source? {
+        cache.cached(tenant)?.first(where: fits)
     }
 
     /// The one source of a tenant that fits. When none does, looks once more past the cache: it may have been made just now.

@@ -14,6 +14,8 @@ enum Statements {
         ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
         IssuerNames.self, FindIssuer.self, InsertIssuer.self, ListIssuers.self,
         DeleteIssuer.self,
+        CurrentAccessEpoch.self, LegacyKeys.self, AddStoredEvents.self, NoteKeyUse.self, NoteKeySenders.self, RotateKey.self,
+        ListKeySenders.self, InsertLegacyKey.self, CountLegacyKeys.self, UpdateTenant.self, SuspendTenant.self, StoredThisMonth.self,
     ]
 
     /// The texts of those that are composed, for every combination of their parts.

@@ -1,3 +1,4 @@
+import Access
 import Configuration
 import Logging
 import Postgres
@@ -22,6 +23,10 @@ struct APIConfiguration: Sendable {
     var maximumConnections: Int
     /// How the key sets of JWT issuers are fetched.
     var keySets: KeySetDownload.Settings
+    /// Whose `X-Forwarded-For` counts.
+    var trustedProxies: TrustedProxies
+    /// How many servers share the tenants' limits.
+    var replicas: Int
 
     /// - Throws: `Invalid` or `PostgresError`; neither repeats a URL, which may hold a password.
     init(_ config: ConfigReader) throws {
@@ -60,6 +65,12 @@ struct APIConfiguration: Sendable {
         lanes = config.int(forKey: "db.lanes", default: 3)
         databaseConnections = config.int(forKey: "db.connections", default: 8)
         maximumConnections = config.int(forKey: "max.connections", default: 10_000)
+        guard let trustedProxies = TrustedProxies(config.string(forKey: "trusted.proxies", default: "")) else {
+            throw Invalid(description: "TRUSTED_PROXIES is a list of addresses and networks, like 10.0.0.0/8, ::1")
+        }
+        self.trustedProxies = trustedProxies
+        replicas = config.int(forKey: "replicas", default: 1)
+        guard (1...10_000).contains(replicas) else { throw Invalid(description: "REPLICAS is a number from 1 to 10000") }
         guard maximumConnections > 0 else { throw Invalid(description: "MAX_CONNECTIONS is a number above 0") }
         guard limits.maximumBody > 0, limits.maximumDecompressed > 0, (1...(64 << 20)).contains(limits.maximumRecord) else {
             throw Invalid(description: "MAX_BODY_BYTES and MAX_DECOMPRESSED_BYTES are above 0, MAX_RECORD_BYTES at most 64 MiB")

@@ -6,11 +6,16 @@ import NIOCore
 struct APIContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     private let channel: any Channel
+    /// Who really sends: the peer, or whom a trusted proxy speaks for. Nil before the gate, and where there are no addresses.
+    var clientAddress: IPAddress?
 
     init(source: Source) {
         coreContext = CoreRequestContextStorage(source: source)
         channel = source.channel
     }
+
+    /// The other end of the connection, which may be a proxy.
+    var peerAddress: IPAddress? { channel.remoteAddress.flatMap(IPAddress.init) }
 
     /// Nobody waits for the answer any more.
     var isConnectionClosed: Bool { !channel.isActive }
@@ -21,5 +26,22 @@ struct APIContext: RequestContext {
         try? await channel.close().get()
         // Nothing of this is sent: the connection is gone.
         return Response(status: .serviceUnavailable)
+    }
+}
+
+extension IPAddress {
+    /// Nil for a Unix socket's.
+    fileprivate init?(_ address: SocketAddress) {
+        // The address stands after family and port (sockaddr_in), and after the flow label too (sockaddr_in6: RFC 3493, 3.3).
+        let parsed = address.withSockAddr { pointer, size -> IPAddress? in
+            let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
+            switch address {
+            case .v4 where size >= 8: return IPAddress(v4: UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
+            case .v6 where size >= 24: return IPAddress(v6: UnsafeRawBufferPointer(rebasing: bytes[8..<24]))
+            default: return nil
+            }
+        }
+        guard let parsed else { return nil }
+        self = parsed
     }
 }

@@ -16,28 +16,31 @@ func buildApplication(
     let installation = Installation(database)
     let deadline = configuration.requestDeadline
     let lanes = Lanes(configuration.database, settings: LaneSettings(lanes: configuration.lanes))
+    let epoch = AccessEpoch()
+    let admission = Admission(limiter: Limiter(replicas: configuration.replicas), usage: KeyUsage())
 
-    let sources = SourceDirectory(database, timeout: deadline / 3)
     let ingest = IngestRoutes(
-        sources: sources,
+        sources: SourceDirectory(database, epoch: epoch, timeout: deadline / 3),
         lanes: lanes,
-        limits: configuration.limits
+        limits: configuration.limits,
+        admission: admission
     )
     let isolation = IsolationReport(logger: logger)
     let health = HealthProbe(probe) { isolation.report($0) }
-
     let table = RouteTable(
         ingest: ingest,
         events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
         health: HealthRoutes(probe: health)
     )
     let tokens = TokenVerifier(
-        issuers: IssuerStore(database, timeout: deadline / 3),
+        issuers: IssuerStore(database, epoch: epoch, timeout: deadline / 3),
         remoteKeys: RemoteKeySets(KeySetDownload(configuration.keySets), logger: logger)
     )
     let gate = Gate(
-        authenticator: Authenticator(keys: KeyStore(database, timeout: deadline / 3), tokens: tokens),
-        sources: sources
+        authenticator: Authenticator(keys: KeyStore(database, epoch: epoch, timeout: deadline / 3), tokens: tokens),
+        doorkeeper: Doorkeeper(proxies: configuration.trustedProxies),
+        admission: admission,
+        ingest: ingest
     )
 
     let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
@@ -59,8 +62,11 @@ func buildApplication(
             availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections)
         ),
         services: [
-            DatabaseService(database: database, probe: probe), LaneService(lanes: lanes),
-            Housekeeper(installation: installation, logger: logger), IsolationWatch(probe: health),
+            DatabaseService(database: database, probe: probe), EpochService(watcher: EpochWatcher(configuration.database, epoch: epoch)),
+            UsageService(store: UsageStore(database), limiter: admission.limiter, usage: admission.usage, logger: logger),
+            LaneService(lanes: lanes),
+            Housekeeper(installation: installation, logger: logger),
+            IsolationWatch(probe: health),
         ],
         logger: logger
     )

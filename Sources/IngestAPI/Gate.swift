@@ -1,43 +1,46 @@
 import Access
 import EventCore
-import EventStore
-import Foundation
-import HTTPTypes
 import Hummingbird
 import Logging
 
 /// Lets a request through to its route once its credential is known to reach that far.
 struct Gate: Sendable {
     let authenticator: Authenticator
-    let sources: SourceDirectory
+    let doorkeeper: Doorkeeper
+    let admission: Admission
+    /// Knows how a sender is answered that is to keep its events.
+    let ingest: IngestRoutes
 
     func respond(to request: Request, context: APIContext, route: Route) async throws -> Response {
+        var context = context
+        context.clientAddress = doorkeeper.client(of: request, context: context)
         switch route.opening {
         case .open(let handler):
             return try await handler(request, context)
         case .scope(let scope, let handler):
-            let grant: Grant
+            let credentials = PresentedCredentials(headers: Credential.all(in: request))
             do {
-                grant = try await self.grant(PresentedCredentials(headers: Credential.all(inHeadersOf: request)), for: scope)
-            } catch let held as HeldCredential {
-                return await held.response(as: await profile(of: held.grant, request), context: context)
+                let grant = try await grant(credentials, for: scope, context: context)
+                guard scope != .ingest else { return try await handler(request, context, grant) }
+                return try await admission.reading(grant, context: context) { try await handler(request, context, grant) }
+            } catch let withheld as Withheld {
+                return await ingest.answer(withheld, request, context: context, isHook: false)
             }
-            return try await handler(request, context, grant)
         case .pathScope(let scope, let handler):
+            let key = context.parameters.get("key").flatMap { QueryParameters.decode($0[...]) }
+            let credentials = PresentedCredentials(path: key, headers: Credential.all(in: request))
             do {
-                let key = context.parameters.get("key").flatMap { QueryParameters.decode($0[...]) }
-                let credentials = PresentedCredentials(path: key, headers: Credential.all(inHeadersOf: request))
-                let grant = try await grant(credentials, for: scope)
+                let grant = try await grant(credentials, for: scope, context: context)
                 return try await handler(request, context, grant)
-            } catch let held as HeldCredential {
-                return await held.response(as: .privilegesWebhook, context: context)
+            } catch let withheld as Withheld {
+                return await ingest.answer(withheld, request, context: context, isHook: true)
             } catch let problem as Problem where problem.isSendersFault {
                 throw problem
             } catch {
                 // Whatever it is, the event is not stored: a sender that takes any answer for success must get none.
-                let level: Logger.Level = ProblemMiddleware.isConnectionFault(error) ? .debug : .error
+                let isSaid = error is Problem || ProblemMiddleware.isConnectionFault(error)
                 context.logger.log(
-                    level: level,
+                    level: isSaid ? .debug : .error,
                     "Records were not stored",
                     metadata: ["error": "\(ProblemMiddleware.loggable(error))", "route": "\(route.path)"]
                 )
@@ -48,58 +51,57 @@ struct Gate: Sendable {
     }
 
     /// What a credential grants, where that is known without asking the database. Nil is no refusal: `respond` says what it is.
-    func knownGrant(_ credential: String, for scope: Scope) -> Grant? {
-        authenticator.knownGrant(credential, for: scope, now: .now())
+    func knownGrant(_ credential: PresentedCredential, for scope: Scope) -> Grant? {
+        (try? authenticator.authenticateFromMemory(credential, for: scope, now: .now())) ?? nil
     }
 
-    private func grant(_ credentials: PresentedCredentials, for scope: Scope) async throws -> Grant {
+    /// - Throws: `Problem`, or `Withheld` for a sender that is to keep its events.
+    private func grant(_ credentials: PresentedCredentials, for scope: Scope, context: APIContext) async throws -> Grant {
+        // Nothing was tried.
+        guard credentials.list.contains(where: { !$0.text.isEmpty }) else { throw Problem.unauthenticated }
+        var credentials = credentials
+        credentials.isSuspect = doorkeeper.isSuspect(context.clientAddress)
         do throws(AccessError) {
-            return try await authenticator.authenticate(credentials, for: scope, now: .now())
+            let grant = try await authenticator.authenticate(credentials, for: scope, now: .now())
+            admission.note(grant)
+            return grant
         } catch {
             switch error {
-            case .unauthenticated:
-                throw Problem.unauthenticated
+            case .unauthenticated: throw doorkeeper.refusal(from: context.clientAddress)
             case .missingScope(let scope):
                 throw Problem(.forbidden, "missing_scope", "This credential lacks the scope \(scope.rawValue).")
-            case .suspended where scope == .ingest || scope == .hook:
-                throw Problem.unavailable(retryAfter: 60)
-            case .suspended:
-                throw Problem(.forbidden, "suspended", "This tenant is suspended.")
-            case .expiredHeld(let grant):
-                throw HeldCredential(grant: grant)
+            case .suspended(let grant) where scope == .ingest || scope == .hook:
+                throw Withheld(outcome: .suspended, grant: grant, problem: .suspended)
+            case .suspended: throw Problem.suspended
+            case .expiredHeld(let grant): throw Withheld(outcome: .heldCredential, grant: grant, problem: .expired)
             case .twoTenants:
                 throw Problem(.badRequest, "two_tenants", "This request carries credentials of two tenants.")
-            case .unavailable:
+            case .unavailable(let cause):
+                // Anybody can use the look-ups up: that is no line in the log for each of them.
+                let level: Logger.Level = cause is LookupBudget.Exhausted ? .debug : .warning
+                context.logger.log(
+                    level: level,
+                    "A credential could not be looked up",
+                    metadata: ["error": "\(ProblemMiddleware.loggable(cause))"]
+                )
                 throw Problem.unavailable()
             }
         }
     }
 }
 
-/// Where a credential stands in a request.
-enum Credential {
-    /// `Authorization: Bearer`, `Basic` (the password is the key), or `X-API-Key`.
-    static func inHeaders(of request: Request) -> String? {
-        if let authorization = request.headers[.authorization] {
-            if authorization.utf8.starts(with: "Bearer ".utf8) { return String(authorization.utf8.dropFirst(7)) }
-            let parts = authorization.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
-            guard parts.count == 2 else { return nil }
-            switch parts[0].lowercased() {
-            case "bearer": return String(parts[1])
-            case "basic": return basicPassword(parts[1])
-            default: return nil
-            }
-        }
-        return apiKeyHeader.flatMap { request.headers[$0] }
-    }
+/// The credential is good, and the sender is to keep its events all the same.
+struct Withheld: Error {
+    let outcome: SenderOutcome
+    let grant: Grant
+    let problem: Problem
+}
 
-    private static let apiKeyHeader = HTTPField.Name("X-API-Key")
-
-    private static func basicPassword(_ encoded: Substring) -> String? {
-        guard
-            encoded.utf8.count <= 1024, let data = Data(base64Encoded: String(encoded)),
-            let colon = data.firstIndex(of: UInt8(ascii: ":"))
-        else { return nil }
-        return String(decoding: data[(colon + 1)...], as: UTF8.self)
-    }
+extension Problem {
+    static let suspended = Problem(.forbidden, "suspended", "This tenant is suspended.")
+    fileprivate static let expired = Problem(
+        .tooManyRequests,
+        "credential_expired",
+        "The token has expired; keep what you sent and try again with a new one."
+    )
 }

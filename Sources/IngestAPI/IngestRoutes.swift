@@ -19,11 +19,12 @@ struct IngestRoutes: Sendable {
     let sources: SourceDirectory
     let lanes: Lanes
     let limits: Limits
+    let admission: Admission
     let metrics = IngestMetrics()
 
     func postEvents(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
         let kind = try ContentKind(request, anyType: false)
-        let (source, isUnknown) = try await source(of: grant, named: Self.sourceHeader.flatMap { request.headers[$0] })
+        let (source, isUnknown) = try await source(of: grant, named: Self.sourceName(request))
         return try await ingest(request, kind, context, grant, source: source, isUnknownSource: isUnknown, keepsUnreadable: false)
     }
 
@@ -43,6 +44,12 @@ struct IngestRoutes: Sendable {
         isUnknownSource: Bool,
         keepsUnreadable: Bool
     ) async throws -> Response {
+        let ticket: Limiter.Ticket
+        switch admission.admit(grant, writes: true) {
+        case .admitted(let admitted): ticket = admitted
+        case .refused(let refusal): return await hold(refusal, profile: source.profile, context: context)
+        }
+        defer { ticket.release() }
         var intake = intake(
             grant,
             kind.framing,
@@ -50,9 +57,14 @@ struct IngestRoutes: Sendable {
             isUnknownSource: isUnknownSource,
             rejectsInvalid: try Self.rejectsInvalid(request),
             requestID: try Self.requestID(request),
+            noteSender: admission.senderMeter(of: grant, context: context),
             isAbandoned: { context.isConnectionClosed }
         )
-        defer { metrics.count(intake.tally) }
+        defer {
+            let tally = intake.tally
+            metrics.count(tally)
+            ticket.charge(records: tally.received, bytes: intake.receivedBytes, stored: tally.accepted + tally.quarantined)
+        }
         var unreadable: Rejection?
         do {
             var body = IngestBody(kind: kind, limits: limits, keepsBeginning: keepsUnreadable)
@@ -87,6 +99,7 @@ struct IngestRoutes: Sendable {
         isUnknownSource: Bool = false,
         rejectsInvalid: Bool = false,
         requestID: String? = nil,
+        noteSender: (@Sendable (_ machine: String?) -> Void)? = nil,
         isAbandoned: @escaping @Sendable () -> Bool
     ) -> Intake {
         let now = Timestamp.now()
@@ -96,7 +109,8 @@ struct IngestRoutes: Sendable {
                 isUnknownSource: isUnknownSource,
                 receivedAt: now,
                 requestDeadline: limits.requestDeadline,
-                rejectsInvalid: rejectsInvalid
+                rejectsInvalid: rejectsInvalid,
+                noteSender: noteSender
             ),
             reader: RecordReader(
                 framing: framing,
@@ -112,7 +126,7 @@ struct IngestRoutes: Sendable {
     }
 
     /// The key's own source, else the one that the request names, else the tenant's default; and whether the named one is missing.
-    private func source(of grant: Grant, named slug: String?) async throws -> (source: Source, isUnknown: Bool) {
+    func source(of grant: Grant, named slug: String?) async throws -> (source: Source, isUnknown: Bool) {
         if let bound = grant.source {
             guard let source = try await sources.source(of: grant.tenant, where: { $0.id == bound }) else {
                 throw Problem.unavailable()
@@ -130,7 +144,7 @@ struct IngestRoutes: Sendable {
     /// As `source(of:named:)` and `postHook` find it, where that is known without asking the database.
     func knownSource(of grant: Grant, named slug: String?, isHook: Bool) -> Source? {
         guard
-            let source = sources.knownSource(
+            let source = sources.known(
                 of: grant.tenant,
                 where: { source in
                     grant.source.map { $0 == source.id } ?? (source.slug == slug ?? "default")
@@ -156,6 +170,8 @@ struct IngestRoutes: Sendable {
         }
         return id
     }
+
+    static func sourceName(_ request: Request) -> String? { sourceHeader.flatMap { request.headers[$0] } }
 
     private static let sourceHeader = HTTPField.Name("x-source-id")
     private static let idHeaders = ["Idempotency-Key", "webhook-id"].compactMap { HTTPField.Name($0) }

@@ -14,6 +14,8 @@ struct Intake: Sendable {
         let requestDeadline: Duration
         /// All or nothing: nothing is written before all of the body is read.
         let rejectsInvalid: Bool
+        /// Told the machine that each record names, when somebody wants to know.
+        var noteSender: (@Sendable (_ machine: String?) -> Void)?
     }
 
     private struct Pending: Sendable {
@@ -37,6 +39,8 @@ struct Intake: Sendable {
     /// `on_invalid=reject` found something to reject: nothing is stored.
     private(set) var isRejected = false
     private(set) var tally = IngestTally()
+    /// Of the body, uncompressed.
+    private(set) var receivedBytes = 0
     private var hasRefusals = false
     private let isAbandoned: @Sendable () -> Bool
 
@@ -62,6 +66,7 @@ struct Intake: Sendable {
     }
 
     mutating func feed(_ bytes: UnsafeBufferPointer<UInt8>) throws {
+        receivedBytes += bytes.count
         var outcomes: [RecordOutcome] = []
         defer { for outcome in outcomes { take(outcome) } }
         try reader.feed(bytes) { outcomes.append($0) }
@@ -142,6 +147,7 @@ struct Intake: Sendable {
 
     private mutating func take(_ outcome: RecordOutcome) {
         tally.receive()
+        context.noteSender?(try? outcome.result.get().machine)
         if context.isUnknownSource || !outcome.isEvent { hasRefusals = true }
         switch outcome.result {
         case .success(let event) where !context.isUnknownSource:

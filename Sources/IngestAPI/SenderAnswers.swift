@@ -21,7 +21,8 @@ extension SenderProfile {
             if status == 200, let tally { return .json(tally.json) }
             var problem = problem
             problem.status = Self.statuses.first { $0.code == status } ?? HTTPResponse.Status(code: status)
-            if let retryAfter { problem.headers[.retryAfter] = String(retryAfter) }
+            let knowsBetter = outcome == .overLimit && problem.headers[.retryAfter] != nil
+            if let retryAfter, !knowsBetter { problem.headers[.retryAfter] = String(retryAfter) }
             return problem.reply(requestID: requestID)
         }
     }

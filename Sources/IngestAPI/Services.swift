@@ -1,3 +1,4 @@
+import Access
 import EventStore
 import Logging
 import Postgres
@@ -25,6 +26,51 @@ struct Housekeeper: Service {
                 }
                 try? await Task.sleep(for: pause)
             }
+        }
+    }
+}
+
+/// Asks whether keys, tenants, sources or schemas have changed, for as long as the server runs.
+struct EpochService: Service {
+    let watcher: EpochWatcher
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await watcher.run() }
+    }
+}
+
+/// Tells the database what is counted in memory: stored events every few seconds, the use of keys once a minute, and all of it
+/// once more at the end.
+struct UsageService: Service {
+    let store: UsageStore
+    let limiter: Limiter
+    let usage: KeyUsage
+    let logger: Logger
+
+    private static let pause = Duration.seconds(3)
+    private static let useEvery = Duration.seconds(60)
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            var useToldAt = ContinuousClock.now
+            while !Task.isCancelled {
+                try? await Task.sleep(for: Self.pause)
+                let isUseDue = ContinuousClock.now - useToldAt >= Self.useEvery
+                if isUseDue { useToldAt = .now }
+                await tell(use: isUseDue)
+            }
+        }
+        // Without the cancellation, which would end the last statement too.
+        await Task { await tell(use: true) }.value
+    }
+
+    private func tell(use: Bool) async {
+        do {
+            try await store.tellStored(of: limiter, deadline: .now + .seconds(3))
+            if use { try await store.tellUse(usage, deadline: .now + .seconds(3)) }
+        } catch {
+            guard !Task.isCancelled else { return }
+            logger.warning("Usage was not saved; it is kept", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
         }
     }
 }

@@ -9,9 +9,20 @@ import Testing
         var isDown = false
         struct Down: Error {}
 
-        func findKey(_ id: KeyID) async throws -> KeyRecord? {
+        /// Known without a wait.
+        var isWarm = false
+        var legacy: [[UInt8]: LegacyKeyRecord] = [:]
+
+        func findKey(_ id: KeyID, isSuspect: Bool) async throws -> KeyRecord? {
             if isDown { throw Down() }
             return records[id]
+        }
+
+        func knownKey(_ id: KeyID) -> KnownKey? { isWarm ? records[id].map(KnownKey.found) ?? .absent : nil }
+
+        func findLegacyKey(_ digest: [UInt8]) async throws -> LegacyKeyRecord? {
+            if isDown { throw Down() }
+            return legacy[digest]
         }
     }
 
@@ -35,9 +46,24 @@ import Testing
         return Keys(records: [key.id: record])
     }
 
-    private func outcome(_ keys: Keys, _ credential: String?, for scope: Scope = .ingest) async -> String {
+    private func outcome(
+        _ keys: Keys,
+        _ credential: String?,
+        for scope: Scope = .ingest,
+        in place: PresentedCredential.Place = .authorization
+    ) async -> String {
         do throws(AccessError) {
-            let grant = try await Authenticator(keys: keys).authenticate(credential, for: scope, now: now)
+            let authenticator = Authenticator(keys: keys)
+            let presented = credential.map { PresentedCredential($0, in: place) }
+            if keys.isWarm, let presented {
+                guard let grant = try authenticator.authenticateFromMemory(presented, for: scope, now: now) else { return "must be asked" }
+                return "tenant \(grant.tenant.rawValue)"
+            }
+            let grant = try await authenticator.authenticate(
+                PresentedCredentials(headers: presented.map { [$0] } ?? []),
+                for: scope,
+                now: now
+            )
             return "tenant \(grant.tenant.rawValue)"
         } catch {
             switch error {
@@ -86,6 +112,35 @@ import Testing
     @Test func tellsASuspendedTenant() async {
         let key = APIKey.generate(.query)
         #expect(await outcome(record(of: key) { $0.isSuspended = true }, key.text, for: .query) == "suspended")
+    }
+
+    @Test func judgesFromMemoryAsItWouldAfterALookUp() async {
+        let key = APIKey.generate(.ingest)
+        var keys = record(of: key)
+        keys.isWarm = true
+        #expect(await outcome(keys, key.text) == "tenant 7")
+        #expect(await outcome(keys, key.text, for: .query) == "missing query")
+        #expect(await outcome(keys, APIKey.generate(.ingest).text) == "unauthenticated")
+        keys.records[key.id]?.revokedAt = now
+        #expect(await outcome(keys, key.text) == "unauthenticated")
+        #expect(await outcome(keys, "no key of ours") == "must be asked")
+    }
+
+    @Test func takesAKeyBroughtFromPrivLogForReadingInItsHeaderOnly() async throws {
+        let text = "privlog-key-0123456789"
+        let key = try LegacyKey(line: "\(text):Grafana")
+        let own = APIKey.generate(.query)
+        var keys = record(of: own) { $0.digest = key.digest }
+        keys.legacy = [key.digest: LegacyKeyRecord(id: own.id, record: try #require(keys.records[own.id]))]
+        #expect(await outcome(keys, text, for: .query, in: .apiKeyHeader) == "tenant 7")
+        #expect(await outcome(keys, text, for: .export, in: .apiKeyHeader) == "tenant 7")
+        #expect(await outcome(keys, text, for: .query, in: .authorization) == "unauthenticated")
+        #expect(await outcome(keys, text, for: .hook, in: .path) == "unauthenticated")
+        #expect(await outcome(keys, text, for: .ingest, in: .apiKeyHeader) == "unauthenticated")
+        #expect(await outcome(keys, "\(text)4", for: .query, in: .apiKeyHeader) == "unauthenticated")
+        keys.isDown = true
+        #expect(await outcome(keys, text, for: .query, in: .apiKeyHeader) == "unavailable")
+        #expect(await outcome(keys, "short", for: .query, in: .apiKeyHeader) == "unauthenticated", "costs no look-up")
     }
 
     private static let scopes: [KeyKind: Set<Scope>] = [

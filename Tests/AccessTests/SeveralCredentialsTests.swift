@@ -7,7 +7,7 @@ import Testing
 @Suite struct SeveralCredentialsTests {
     private struct Keys: KeyLookup {
         var records: [KeyID: KeyRecord] = [:]
-        func findKey(_ id: KeyID) async throws -> KeyRecord? { records[id] }
+        func findKey(_ id: KeyID, isSuspect: Bool) async throws -> KeyRecord? { records[id] }
     }
 
     private struct World {
@@ -63,7 +63,7 @@ import Testing
         #expect(await outcome(world.authenticator, .init(headers: [world.acme.text, "nope"])) == "unauthenticated")
         #expect(await outcome(world.authenticator, .init(headers: ["nope", world.acme.text])) == "unauthenticated")
         #expect(await outcome(world.authenticator, .init(headers: [world.acme.text, world.held])) == "held for 7")
-        #expect(await outcome(world.authenticator, .init(headers: [])) == "unauthenticated")
+        #expect(await outcome(world.authenticator, .init(headers: [String]())) == "unauthenticated")
     }
 
     @Test func overlooksAProxysOwnPasswordBesideAURL() async throws {

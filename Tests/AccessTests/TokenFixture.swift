@@ -101,8 +101,18 @@ struct NoRemoteKeys: KeySetLookup {
     func keySet(at address: KeySetAddress, holding keyID: String) async throws -> IssuerKeySet { throw Asked() }
 }
 
+extension PresentedCredentials {
+    init(headers texts: [String]) {
+        self.init(headers: texts.map { PresentedCredential($0, in: .authorization) })
+    }
+
+    init(path text: String?, headers texts: [String]) {
+        self.init(path: text, headers: texts.map { PresentedCredential($0, in: .authorization) })
+    }
+}
+
 struct NoKeys: KeyLookup {
-    func findKey(_ id: KeyID) async throws -> KeyRecord? { nil }
+    func findKey(_ id: KeyID, isSuspect: Bool) async throws -> KeyRecord? { nil }
 }
 
 func outcome(

@@ -125,20 +125,25 @@ import Testing
     @Test func knowsAVerifiedTokenAsLongAsItsIssuerIsTheSame() async throws {
         let issuer = try TestIssuer.ed25519()
         let issuers = ChangingIssuers([issuer.record])
-        let authenticator = Authenticator(
-            keys: NoKeys(),
-            tokens: TokenVerifier(issuers: issuers, remoteKeys: NoRemoteKeys())
-        )
-        let token = try await issuer.token()
+        let authenticator = Authenticator(keys: NoKeys(), tokens: TokenVerifier(issuers: issuers, remoteKeys: NoRemoteKeys()))
+        let token = PresentedCredential(try await issuer.token(), in: .authorization)
         let now = Timestamp(microsecondsSince1970: tokenNow * 1_000_000)
-        #expect(authenticator.knownGrant(token, for: .ingest, now: now) == nil, "it was not verified yet")
-        _ = try await authenticator.authenticate(token, for: .ingest, now: now)
-        #expect(authenticator.knownGrant(token, for: .ingest, now: now)?.tenant.rawValue == 7)
-        #expect(authenticator.knownGrant(token, for: .admin, now: now) == nil, "it lacks that scope")
+        func fromMemory(_ scope: Scope = .ingest) -> String {
+            do throws(AccessError) {
+                return try authenticator.authenticateFromMemory(token, for: scope, now: now).map { "tenant \($0.tenant.rawValue)" }
+                    ?? "unknown"
+            } catch {
+                return "\(error)".prefix { $0 != "(" }.description
+            }
+        }
+        #expect(fromMemory() == "unknown", "it was not verified yet")
+        _ = try await authenticator.authenticate(PresentedCredentials(headers: [token]), for: .ingest, now: now)
+        #expect(fromMemory() == "tenant 7")
+        #expect(fromMemory(.admin) == "missingScope")
         issuers.records.value[0].isSuspended = true
-        #expect(authenticator.knownGrant(token, for: .ingest, now: now) == nil, "its tenant is suspended")
+        #expect(fromMemory() == "suspended")
         issuers.records.value = [try TestIssuer.ed25519().record]
-        #expect(authenticator.knownGrant(token, for: .ingest, now: now) == nil, "the same issuer has another key")
+        #expect(fromMemory() == "unknown", "the same issuer has another key")
     }
 
     @Test func forgetsAVerifiedTokenWithItsIssuer() async throws {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What senders and probes see while PostgreSQL is away, and after it.
-@Suite struct DatabaseAwayTests {
+@Suite(.fewAtOnce) struct DatabaseAwayTests {
     @Test func keepsEventsWithTheirSendersAndComesBackByItself() async throws {
         let cluster = try await TestCluster.startPrivate()
         let scene = try await Scene.make(in: cluster)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The short way of plain requests: nothing that a sender sees tells it from the long one.
-@Suite struct DirectIngestTests {
+@Suite(.fewAtOnce) struct DirectIngestTests {
     /// A request in its bytes; the first on a connection, or after another.
     private func request(_ target: String, _ body: String, _ fields: String = "") -> String {
         "POST \(target) HTTP/1.1\r\nHost: x\r\n\(fields)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"

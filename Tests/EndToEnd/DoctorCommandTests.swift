@@ -6,7 +6,7 @@ import Testing
 @testable import AdminCLI
 
 /// `sluice doctor` and `/readyz` on a database that somebody had a hand in.
-@Suite struct DoctorCommandTests {
+@Suite(.fewAtOnce) struct DoctorCommandTests {
     private func sluice(
         _ arguments: String...,
         database: String,

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Every way a body may come, and what becomes of its records.
-@Suite struct EngineTests {
+@Suite(.fewAtOnce) struct EngineTests {
     private func lines(_ count: Int, user: String = "u") -> [String] {
         (0..<count).map { Webhook.body(user: "\(user)\($0)", secondsLater: Int64($0)) }
     }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What a connection may cost the server.
-@Suite struct GuardTests {
+@Suite(.fewAtOnce) struct GuardTests {
     @Test func answers408WhenABodyDoesNotCome() async throws {
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "1s"])
         let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"admin\":"

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `sluice issuer` and `sluice token`, as an operator types them.
-@Suite struct IssuerCommandTests {
+@Suite(.fewAtOnce) struct IssuerCommandTests {
     private struct Tool {
         let scene: Scene
         let folder: String

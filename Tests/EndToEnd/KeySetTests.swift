@@ -10,7 +10,7 @@ import Testing
 @testable import IngestAPI
 
 /// Key sets that issuers publish.
-@Suite struct KeySetTests {
+@Suite(.fewAtOnce) struct KeySetTests {
     /// With time enough for a busy machine.
     private static let loopback = KeySetDownload.Settings(
         allowedNetworks: ["127.0.0.0/8"].compactMap(Network.init),
@@ -150,7 +150,7 @@ import Testing
 }
 
 /// When key sets are fetched, by a clock that tests move.
-@Suite struct KeySetScheduleTests {
+@Suite(.fewAtOnce) struct KeySetScheduleTests {
     private struct Down: Error {}
 
     private final class World: Sendable {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// From a sender's request to a row and back, over real HTTP.
-@Suite struct MainJobTests {
+@Suite(.fewAtOnce) struct MainJobTests {
     @Test func storesAnEventOnceAndReadsItBack() async throws {
         let scene = try await Scene.make()
         let server = scene.server

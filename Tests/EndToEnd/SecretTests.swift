@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Good and bad requests at the most talkative level; `scripts/test.sh` looks through the logs of all servers of the run besides.
-@Suite struct SecretTests {
+@Suite(.fewAtOnce) struct SecretTests {
     @Test func namesARouteWithoutTheKeyInIt() async throws {
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "1s"])
         let blocker = try await scene.migrated.connect()
@@ -95,7 +95,7 @@ import Testing
 }
 
 /// The look through the logs can fail.
-@Suite struct FindSecretsTests {
+@Suite(.fewAtOnce) struct FindSecretsTests {
     private func run(secrets: String?, log: String?) async throws -> (status: ChildExit, output: String) {
         let folder = FileManager.default.temporaryDirectory.appending(path: "find-secrets-\(getpid())-\(UInt32.random(in: 0 ..< .max))")
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Tenant A × tenant B over every route: nothing crosses.
-@Suite struct TenantMatrixTests {
+@Suite(.fewAtOnce) struct TenantMatrixTests {
     private struct Tenant {
         let slug: String
         let keys: [KeyKind: String]

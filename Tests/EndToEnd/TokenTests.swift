@@ -9,7 +9,7 @@ import Testing
 @testable import Access
 
 /// Tokens over real HTTP.
-@Suite struct TokenTests {
+@Suite(.fewAtOnce) struct TokenTests {
     /// acme with an Ed25519 issuer, globex with another, a server before them.
     private struct World {
         let scene: Scene

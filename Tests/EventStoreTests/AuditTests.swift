@@ -6,7 +6,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct AuditTests {
+@Suite(.fewAtOnce) struct AuditTests {
     @Test func tellsWhoActedFromWhereAndWhatChanged() async throws {
         let fixture = try await Fixture.make()
         let actor = AuditActor(name: "cli:root (sudo: alice)", address: "ops1, ssh from 192.0.2.7")

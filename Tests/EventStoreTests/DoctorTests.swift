@@ -5,7 +5,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct DoctorTests {
+@Suite(.fewAtOnce) struct DoctorTests {
     private func examine(_ database: MigratedDatabase, _ checks: [any DoctorCheck]) async throws -> [CheckResult] {
         let connection = try await database.connect()
         let results = await Doctor(connection: connection, checks: checks, timeout: .seconds(30)).examine()

@@ -4,7 +4,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct EventReaderTests {
+@Suite(.fewAtOnce) struct EventReaderTests {
     @Test func readsNewestFirstAcrossMonths() async throws {
         let fixture = try await Fixture.make()
         let ages = [0.0, 1, 40, 41, 100, 400, 1500, 3000]
@@ -131,7 +131,7 @@ import Testing
     }
 }
 
-@Suite struct CursorCodecTests {
+@Suite(.fewAtOnce) struct CursorCodecTests {
     private let codec = CursorCodec(secret: [UInt8](1...32))
     private let tenant = TenantID(rawValue: 7)
     private let filter = EventFilter(type: "t", actor: "a")

@@ -6,7 +6,7 @@ import Testing
 @testable import EventStore
 
 /// What the database itself refuses, whatever the code above it does.
-@Suite struct IsolationTests {
+@Suite(.fewAtOnce) struct IsolationTests {
     private func loggedInAsTheAPI(_ fixture: Fixture) async throws -> Connection {
         try await Connection.connect(try ConnectionConfiguration(url: fixture.migrated.apiURL), deadline: fixture.deadline)
     }
@@ -105,62 +105,5 @@ import Testing
             _ = try await ReadinessProbe(try ConnectionConfiguration(url: fixture.migrated.adminURL)).readiness(deadline: fixture.deadline)
         }
         await database.close()
-    }
-}
-
-@Suite struct FreshCacheTests {
-    private actor Loads {
-        private(set) var count = 0
-        func next() -> Int {
-            count += 1
-            return count
-        }
-    }
-
-    private final class ManualClock: Sendable {
-        private let start = ContinuousClock.now
-        private let elapsed = Locked(Duration.zero)
-        var now: ContinuousClock.Instant { start + elapsed.value }
-        func advance(_ duration: Duration) { elapsed.value += duration }
-    }
-
-    @Test func believesAValueForItsLifetimeOnly() async throws {
-        let clock = ManualClock()
-        let loads = Loads()
-        let cache = FreshCache<Int, Int>(lifetime: .seconds(1), capacity: 10, now: { clock.now }) { _ in await loads.next() }
-        #expect(try await cache.value(for: 1) == 1)
-        clock.advance(.milliseconds(999))
-        #expect(try await cache.value(for: 1) == 1)
-        clock.advance(.milliseconds(1))
-        #expect(try await cache.value(for: 1) == 2)
-        #expect(try await cache.value(for: 2) == 3)
-    }
-
-    @Test func remembersNoFailure() async throws {
-        struct Down: Error {}
-        let loads = Loads()
-        let cache = FreshCache<Int, Int>(lifetime: .seconds(1), capacity: 10) { _ in
-            let count = await loads.next()
-            if count == 1 { throw Down() }
-            return count
-        }
-        await #expect(throws: Down.self) { _ = try await cache.value(for: 1) }
-        #expect(try await cache.value(for: 1) == 2)
-    }
-
-    @Test func loadsOnceForManyAtOnce() async throws {
-        let loads = Loads()
-        let (gate, open) = AsyncStream<Void>.makeStream()
-        let cache = FreshCache<Int, Int>(lifetime: .seconds(60), capacity: 10) { _ in
-            for await _ in gate { break }
-            return await loads.next()
-        }
-        let values = try await withThrowingTaskGroup(of: Int.self) { group in
-            for _ in 0..<50 { group.addTask { try await cache.value(for: 1) } }
-            open.finish()
-            return try await group.reduce(into: []) { $0.append($1) }
-        }
-        #expect(values == Array(repeating: 1, count: 50))
-        #expect(await loads.count == 1)
     }
 }

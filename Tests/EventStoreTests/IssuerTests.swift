@@ -6,7 +6,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct IssuerTests {
+@Suite(.fewAtOnce) struct IssuerTests {
     private func key() throws -> PublicKeyRecord {
         try SigningKey.generateEd25519(issuer: "i", audience: "a").record
     }

@@ -7,7 +7,7 @@ import Testing
 @testable import EventStore
 
 /// Connections that end at the worst moments.
-@Suite struct LaneFailureTests {
+@Suite(.fewAtOnce) struct LaneFailureTests {
     private func proxied(_ fixture: Fixture, _ mode: ReplySwallower.Mode, times: Int = 1) async throws -> (ReplySwallower, String) {
         let cluster = try await TestCluster.shared()
         let proxy = try ReplySwallower(upstream: "\(cluster.socketDirectory)/.s.PGSQL.5432", mode: mode, times: times)

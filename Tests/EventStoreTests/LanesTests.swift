@@ -5,7 +5,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct LanesTests {
+@Suite(.fewAtOnce) struct LanesTests {
     private func submit(
         _ events: [AcceptedEvent],
         to lanes: Lanes,

@@ -5,7 +5,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct QuarantineTests {
+@Suite(.fewAtOnce) struct QuarantineTests {
     private func submit(_ records: [QuarantinedRecord], _ fixture: Fixture, to lanes: Lanes) async throws -> [WriteOutcome] {
         try await lanes.submit(records.map { .quarantine($0) }, tenant: fixture.acme.id, deadline: fixture.deadline) { _ in [] }
     }

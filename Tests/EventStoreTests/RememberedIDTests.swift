@@ -4,7 +4,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct RememberedIDTests {
+@Suite(.fewAtOnce) struct RememberedIDTests {
     private func submit(_ records: [WriteRecord], _ fixture: Fixture, to lanes: Lanes) async throws -> [WriteOutcome] {
         try await lanes.submit(records, tenant: fixture.acme.id, deadline: fixture.deadline) { Array("body \($0)".utf8) }
     }

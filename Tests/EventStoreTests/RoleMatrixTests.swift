@@ -6,7 +6,7 @@ import Testing
 @testable import EventStore
 
 /// Every role of the application's × every table and partition × every operation, in SQL, through the API's own login.
-@Suite struct RoleMatrixTests {
+@Suite(.fewAtOnce) struct RoleMatrixTests {
     /// All that any of them may do. Whatever a later migration grants is to be added here, and thought about.
     private static let allowed: Set<String> = [
         "sluice_reader SELECT tenants", "sluice_reader SELECT sources", "sluice_reader SELECT schemas", "sluice_reader SELECT schema_slots",

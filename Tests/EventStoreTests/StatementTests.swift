@@ -5,7 +5,7 @@ import Testing
 
 @testable import EventStore
 
-@Suite struct StatementTests {
+@Suite(.fewAtOnce) struct StatementTests {
     @Test func everyStatementPreparesOnTheMigratedDatabase() async throws {
         let connection = try await MigratedDatabase.make().connect()
         let statements =

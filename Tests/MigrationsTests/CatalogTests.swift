@@ -2,10 +2,11 @@ import TestSupport
 import Testing
 
 /// What the design promises of tables, roles and policies, read from the catalog of a migrated database.
-@Suite struct CatalogTests {
+@Suite(.fewAtOnce) struct CatalogTests {
     private static let tenantTables = [
-        "api_keys", "audit_log", "events", "issuers", "quarantine", "quarantine_usage", "remembered_ids", "schema_slots", "schemas",
-        "sources", "tenants",
+        "api_keys", "audit_log", "events", "issuers", "key_senders", "quarantine", "quarantine_usage", "remembered_ids", "schema_slots",
+        "schemas",
+        "sources", "stored_events", "tenants",
     ]
 
     private func lines(_ sql: String, after change: String = "") async throws -> [String] {
@@ -130,8 +131,9 @@ import Testing
         )
         #expect(
             functions == [
-                "check_isolation", "cursor_secret", "ensure_month", "ensure_planned_months", "find_issuer", "find_key", "issuer_names",
-                "readiness", "sweep_quarantine", "sweep_remembered_ids",
+                "add_stored_events", "check_isolation", "current_access_epoch", "cursor_secret", "ensure_month", "ensure_planned_months",
+                "find_issuer", "find_key", "issuer_names", "legacy_keys", "note_key_senders", "note_key_use", "readiness",
+                "sweep_quarantine", "sweep_remembered_ids",
             ]
         )
     }
@@ -151,7 +153,8 @@ import Testing
             """
             SELECT c.relname, i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
             WHERE c.relnamespace = 'sluice'::regnamespace AND i.indisunique AND NOT c.relispartition
-              AND c.relname IN ('sources', 'schemas', 'schema_slots', 'audit_log', 'events', 'quarantine', 'quarantine_usage', 'remembered_ids')
+              AND c.relname IN ('sources', 'schemas', 'schema_slots', 'audit_log', 'events', 'quarantine', 'quarantine_usage', 'remembered_ids',
+                                'key_senders', 'stored_events')
               AND NOT EXISTS (SELECT FROM unnest(i.indkey) k JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k
                               WHERE a.attname = 'tenant_id')
             """

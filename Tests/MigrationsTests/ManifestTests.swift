@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// The manifest says all that keeps tenants apart, and `sluice.check_isolation()` sees every difference from it.
-@Suite struct ManifestTests {
+@Suite(.fewAtOnce) struct ManifestTests {
     private static let findings = "SELECT severity, object, finding FROM sluice.check_isolation() ORDER BY 1, 2, 3"
 
     private func findings(after change: String = "") async throws -> [String] {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Migrations
 
-@Suite struct MigratorTests {
+@Suite(.fewAtOnce) struct MigratorTests {
     private let deadline = ContinuousClock.now + .seconds(60)
 
     private func emptyDatabase() async throws -> String {

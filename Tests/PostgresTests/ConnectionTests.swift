@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite struct ConnectionTests {
+@Suite(.fewAtOnce) struct ConnectionTests {
     @Test func cancelsAtTheDeadlineAndStaysUsable() async throws {
         let connection = try await connect()
         let start = ContinuousClock.now

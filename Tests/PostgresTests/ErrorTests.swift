@@ -2,7 +2,7 @@
 import TestSupport
 import Testing
 
-@Suite struct ErrorTests {
+@Suite(.fewAtOnce) struct ErrorTests {
     @Test(arguments: ["", "postgres://u:hunter2@[h/x", "hunter2", "password=hunter2 nonsense=1", "postgres://u:hunter2@h/x?no_such=1"])
     func anInvalidAddressIsNotEchoed(_ url: String) {
         do throws(PostgresError) {

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite struct PoolTests {
+@Suite(.fewAtOnce) struct PoolTests {
     private struct Unhappy: Error {}
 
     private func makePool(_ maximum: Int, _ configuration: ConnectionConfiguration? = nil) async throws -> ConnectionPool {

@@ -12,7 +12,7 @@ private struct Doubled: Statement {
     static func decode(_ row: Row) throws(PostgresError) -> Int32 { try row.decode(0) }
 }
 
-@Suite struct StatementTests {
+@Suite(.fewAtOnce) struct StatementTests {
     private func preparedCount(_ connection: Connection) async throws -> Int64 {
         try await connection.value("SELECT count(*) FROM pg_prepared_statements", as: Int64.self)
     }

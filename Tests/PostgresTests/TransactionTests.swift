@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite struct TransactionTests {
+@Suite(.fewAtOnce) struct TransactionTests {
     private struct Unhappy: Error {}
 
     private func connectWithTable() async throws -> Connection {

@@ -30,6 +30,11 @@ package struct MigratedDatabase: Sendable {
         apiURL = cluster.url(role: "sluice_api", database: databaseName(adminURL))
     }
 
+    /// The role `sluice_api`, through PgBouncer.
+    package func apiURL(through pooler: TestPooler) -> String {
+        pooler.url(role: "sluice_api", database: databaseName(adminURL))
+    }
+
     /// A connection of the superuser's.
     package func connect() async throws -> Connection {
         try await Connection.connect(try ConnectionConfiguration(url: adminURL), deadline: .now + .seconds(10))

@@ -82,13 +82,23 @@ package struct IssuerRecord: Sendable {
     package var retentionDays: Int
     package var isSuspended: Bool
     package var registration: IssuerRegistration
+    /// The tenant's.
+    package var limits: TenantLimits
 
-    package init(tenant: TenantID, tenantSlug: String, retentionDays: Int, isSuspended: Bool, registration: IssuerRegistration) {
+    package init(
+        tenant: TenantID,
+        tenantSlug: String,
+        retentionDays: Int,
+        isSuspended: Bool,
+        registration: IssuerRegistration,
+        limits: TenantLimits = .none
+    ) {
         self.tenant = tenant
         self.tenantSlug = tenantSlug
         self.retentionDays = retentionDays
         self.isSuspended = isSuspended
         self.registration = registration
+        self.limits = limits
     }
 }
 

@@ -41,7 +41,7 @@ package final class TokenVerifier: Sendable {
     }
 
     /// As `identify`, where the token was verified before and nothing needs to be asked; nil says nothing.
-    func knownIdentity(_ text: String, now: Timestamp) -> Identity? {
+    func identifyFromMemory(_ text: String, now: Timestamp) -> Identity? {
         let seconds = now.microsecondsSince1970 / 1_000_000
         let digest = SHA256.hash(data: Array(text.utf8))
         guard
@@ -137,7 +137,8 @@ package final class TokenVerifier: Sendable {
                 retentionDays: record.retentionDays,
                 scopes: claims.scopes.intersection(registration.scopes),
                 source: nil,
-                bearer: .token(issuer: registration.id, subject: claims.subject)
+                bearer: .token(issuer: registration.id, subject: claims.subject),
+                limits: record.limits
             ),
             isSuspended: record.isSuspended,
             isHeld: time == .expired

@@ -7,7 +7,9 @@ struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key",
         abstract: "API keys.",
-        subcommands: [KeyCreate.self, KeyList.self, KeyRevoke.self]
+        subcommands: [
+            KeyCreate.self, KeyList.self, KeyShow.self, KeyRotate.self, KeyRevoke.self, KeyImport.self,
+        ]
     )
 }
 
@@ -32,14 +34,23 @@ struct KeyCreate: AsyncParsableCommand {
     @Option(help: "What it is for, as lists and logs show it.")
     var name = ""
 
+    @Option(help: "How long it holds, like 90d or 12h; without it, until it is revoked.")
+    var expires: Period?
+
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
         let key = try await AdminSettings().administer { administration in
-            try await administration.createKey(tenant: tenant, kind: kind, source: source, name: name)
+            try await administration.createKey(
+                tenant: tenant,
+                kind: kind,
+                source: source,
+                name: name,
+                expiresAt: expires?.fromNow
+            )
         }
         try options.print(NewKey(key: key.text, id: key.id.text, kind: kind.rawValue, source: source, name: name))
-        if options.output == .table { Console.current.error("Keep the key now: it is not stored and cannot be shown again.") }
+        NewKey.remind(options)
     }
 }
 
@@ -72,47 +83,11 @@ struct KeyRevoke: AsyncParsableCommand {
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        guard let keyID = KeyID(id) else {
-            throw ValidationError("A key's id has ten letters and digits; sluice key list \(tenant) shows them. Never pass the key itself.")
-        }
+        let keyID = try KeyArgument.id(id, tenant: tenant)
         let key = try await AdminSettings().administer { administration in
             try await administration.revokeKey(tenant: tenant, id: keyID)
             return try await administration.keys(tenant: tenant).first { $0.id == keyID }
         }
         if let key { try options.print(KeyRow(key)) }
     }
-}
-
-private struct NewKey: Listing {
-    let key: String
-    let id: String
-    let kind: String
-    @Nullable var source: String?
-    let name: String
-
-    static let columns = ["key", "id", "kind", "source", "name"]
-    var cells: [String] { [key, id, kind, source ?? "-", name] }
-}
-
-private struct KeyRow: Listing {
-    let id: String
-    let kind: String
-    @Nullable var source: String?
-    let name: String
-    let createdAt: String
-    @Nullable var expiresAt: String?
-    @Nullable var revokedAt: String?
-
-    init(_ key: KeySummary) {
-        id = key.id.text
-        kind = key.kind.rawValue
-        source = key.source
-        name = key.name
-        createdAt = key.createdAt.rfc3339()
-        expiresAt = key.expiresAt?.rfc3339()
-        revokedAt = key.revokedAt?.rfc3339()
-    }
-
-    static let columns = ["id", "kind", "source", "name", "created at", "expires at", "revoked at"]
-    var cells: [String] { [id, kind, source ?? "-", name, createdAt, expiresAt ?? "-", revokedAt ?? "-"] }
 }

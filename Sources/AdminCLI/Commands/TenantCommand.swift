@@ -6,7 +6,9 @@ struct TenantCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tenant",
         abstract: "Organisations.",
-        subcommands: [TenantCreate.self, TenantList.self]
+        subcommands: [
+            TenantCreate.self, TenantList.self, TenantShow.self, TenantUpdate.self, TenantSuspend.self, TenantResume.self,
+        ]
     )
 }
 
@@ -51,7 +53,7 @@ struct TenantList: AsyncParsableCommand {
     }
 }
 
-private struct TenantRow: Listing {
+struct TenantRow: Listing {
     let slug: String
     let name: String
     let retentionDays: Int

@@ -12,6 +12,14 @@ package struct KeySummary: Sendable {
     package let createdAt: Timestamp
     package let expiresAt: Timestamp?
     package let revokedAt: Timestamp?
+    /// To within some minutes; nil: never.
+    package let lastUsedAt: Timestamp?
+    /// The key that took its place.
+    package let supersededBy: KeyID?
+    /// How many senders used it after that.
+    package let senders: Int
+    /// Brought from PrivLog.
+    package let isLegacy: Bool
 }
 
 extension Administration {
@@ -111,33 +119,38 @@ struct InsertKey: Statement {
     static func decode(_ row: Row) throws(PostgresError) {}
 }
 
+/// All keys of a tenant, or one.
 struct ListKeys: Statement {
     static let name = "list_keys"
     static let sql = """
-        SELECT k.key_id, k.kind, k.name, s.slug, k.created_at, k.expires_at, k.revoked_at
+        SELECT k.key_id, k.kind, k.name, s.slug, k.created_at, k.expires_at, k.revoked_at, k.last_used_at, k.superseded_by,
+               (SELECT count(*) FROM sluice.key_senders u WHERE u.tenant_id = k.tenant_id AND u.key_id = k.key_id), k.is_legacy
         FROM sluice.api_keys k
         LEFT JOIN sluice.sources s ON s.tenant_id = k.tenant_id AND s.source_id = k.source_id
-        WHERE k.tenant_id = $1 ORDER BY k.created_at, k.key_id
+        WHERE k.tenant_id = $1 AND ($2::text IS NULL OR k.key_id = $2) ORDER BY k.created_at, k.key_id
         """
 
     let tenant: TenantID
+    var id: KeyID?
 
     func bind(_ bindings: inout Bindings) {
         bindings.append(tenant.rawValue)
+        bindings.append(id?.text)
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> KeySummary {
-        guard let id = KeyID(try row.decode(0, as: String.self)) else {
-            throw PostgresError(.decoding, "column 0 holds no key id")
-        }
-        return KeySummary(
-            id: id,
+        KeySummary(
+            id: try row.keyID(0),
             kind: try row.decodeEnum(1),
             name: try row.decode(2),
             source: try row.decodeIfPresent(3),
             createdAt: try row.timestamp(4),
             expiresAt: try row.timestampIfPresent(5),
-            revokedAt: try row.timestampIfPresent(6)
+            revokedAt: try row.timestampIfPresent(6),
+            lastUsedAt: try row.timestampIfPresent(7),
+            supersededBy: try row.decodeIfPresent(8, as: String.self).flatMap { KeyID($0) },
+            senders: Int(clamping: try row.decode(9, as: Int64.self)),
+            isLegacy: try row.decode(10)
         )
     }
 }

@@ -1,3 +1,4 @@
+package import Access
 package import EventCore
 import Postgres
 
@@ -9,6 +10,7 @@ package struct TenantRecord: Sendable {
     package let retentionDays: Int
     package let createdAt: Timestamp
     package let isSuspended: Bool
+    package let limits: TenantLimits
 }
 
 extension Administration {
@@ -94,7 +96,9 @@ enum Slug {
     }
 }
 
-private let tenantColumns = "tenant_id, slug, name, retention_days, created_at, suspended_at IS NOT NULL"
+private let tenantColumns = """
+    tenant_id, slug, name, retention_days, created_at, suspended_at IS NOT NULL, sluice.limit_values(limits)
+    """
 
 private func decodeTenant(_ row: Row) throws(PostgresError) -> TenantRecord {
     TenantRecord(
@@ -103,7 +107,8 @@ private func decodeTenant(_ row: Row) throws(PostgresError) -> TenantRecord {
         name: try row.decode(2),
         retentionDays: Int(try row.decode(3, as: Int32.self)),
         createdAt: try row.timestamp(4),
-        isSuspended: try row.decode(5)
+        isSuspended: try row.decode(5),
+        limits: try row.limits(6)
     )
 }
 

@@ -30,10 +30,11 @@ final class DirectIngest: Sendable {
         }
     }
 
-    /// The request's records, read; nil when this is not for the short way.
-    func read(_ request: DirectRequest) -> Intake? {
+    /// The request's records, read, and its tenant's leave to bring them; nil when this is not for the short way.
+    func read(_ request: DirectRequest) -> (intake: Intake, ticket: Limiter.Ticket)? {
         guard
             let grant = gate.knownGrant(request.credential, for: request.isHook ? .hook : .ingest),
+            !grant.isSuperseded,
             let source = routes.knownSource(of: grant, named: request.sourceSlug, isHook: request.isHook)
         else { return nil }
         var intake = routes.intake(grant, request.framing, source: source, isAbandoned: { false })
@@ -45,7 +46,9 @@ final class DirectIngest: Sendable {
         } catch {
             return nil
         }
-        return intake.isPlain ? intake : nil
+        guard intake.isPlain, case .admitted(let ticket) = routes.admission.admit(grant, writes: true) else { return nil }
+        routes.admission.note(grant)
+        return (intake, ticket)
     }
 }
 

@@ -89,13 +89,13 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func store(_ request: DirectRequest, _ context: ChannelHandlerContext) {
-        guard var intake = direct.read(request) else {
+        guard case (var intake, let ticket)? = direct.read(request) else {
             passOn(request, context)
             return passOn(.end(nil), context)
         }
         let (desk, handler) = (desk, NIOLoopBound(self, eventLoop: context.eventLoop))
         let batch = intake.takeBatch()
-        state = .storing(DirectSubmission(intake))
+        state = .storing(DirectSubmission(intake, ticket))
         closesAfterAnswer = request.closes
         let submission = Lanes.Submission(
             batch.records,
@@ -161,12 +161,12 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The records have their outcomes.
     func answer(_ outcome: ReplyDesk.Outcome) {
-        guard let context, case .storing(let submission) = state else { return }
+        guard case .storing(let submission) = state else { return }
         state = .passing
         let requestID = RequestID().description
-        let (reply, tally) = submission.settle(outcome, requestID: requestID)
-        direct.routes.metrics.count(tally)
-        guard context.channel.isActive else { return }
+        let reply = submission.settle(outcome, direct.routes.metrics, requestID: requestID)
+        // The sender may be gone.
+        guard let context, context.channel.isActive else { return }
         guard let reply else { return context.close(promise: nil) }
         send(reply, requestID: requestID, context)
         release(context)

@@ -1,3 +1,4 @@
+import Access
 import EventCore
 import NIOCore
 import NIOHTTP1
@@ -9,7 +10,7 @@ struct DirectRequest {
 
     let head: HTTPRequestHead
     let isHook: Bool
-    let credential: String
+    let credential: PresentedCredential
     let sourceSlug: String?
     let framing: RecordReader.Framing
     /// The sender wants no other answer on this connection.
@@ -31,7 +32,7 @@ struct DirectRequest {
             sourceSlug = fields.source
         } else {
             guard head.uri.hasPrefix("/hooks/"), fields.credential == nil else { return nil }
-            credential = String(head.uri.utf8.dropFirst(7)) ?? ""
+            credential = PresentedCredential(String(head.uri.utf8.dropFirst(7)) ?? "", in: .path)
             isHook = true
             sourceSlug = nil
         }
@@ -52,7 +53,7 @@ struct DirectRequest {
     private struct Fields {
         var length: Int?
         var type: String?
-        var credential: String?
+        var credential: PresentedCredential?
         var source: String?
         var closes: Bool?
 
@@ -68,14 +69,14 @@ struct DirectRequest {
                 closes = value == "close"
                 return true
             case 9 where name.isField("x-api-key"):
-                return Self.set(&credential, value)
+                return Self.set(&credential, PresentedCredential(value, in: .apiKeyHeader))
             case 11 where name.isField("x-source-id"):
                 return Self.set(&source, value)
             case 12 where name.isField("content-type"):
                 return Self.set(&type, value)
             case 13 where name.isField("authorization"):
                 guard value.utf8.starts(with: "Bearer ".utf8) else { return false }
-                return Self.set(&credential, String(value.utf8.dropFirst(7)) ?? "")
+                return Self.set(&credential, PresentedCredential(String(value.utf8.dropFirst(7)) ?? "", in: .authorization))
             case 14 where name.isField("content-length"):
                 guard length == nil, let count = Int(value), count >= 0 else { return false }
                 length = count
@@ -85,7 +86,7 @@ struct DirectRequest {
             }
         }
 
-        private static func set(_ field: inout String?, _ value: String) -> Bool {
+        private static func set<Value>(_ field: inout Value?, _ value: Value) -> Bool {
             guard field == nil else { return false }
             field = value
             return true

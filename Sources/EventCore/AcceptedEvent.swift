@@ -28,6 +28,8 @@ package struct AcceptedEvent: Hashable, Sendable {
     package let extra: [UInt8]
     /// False when `occurredAt` is the time received, so that a retry has another id.
     package let hasStableTime: Bool
+    /// How its sender behaves: what its fingerprint was made by. Nil: as its source says.
+    package let profile: SenderProfile?
 
     package init(
         id: EventID,
@@ -44,7 +46,8 @@ package struct AcceptedEvent: Hashable, Sendable {
         slots: [String?],
         fields: [UInt8],
         extra: [UInt8],
-        hasStableTime: Bool
+        hasStableTime: Bool,
+        profile: SenderProfile? = nil
     ) {
         self.id = id
         self.explicitID = explicitID
@@ -61,5 +64,6 @@ package struct AcceptedEvent: Hashable, Sendable {
         self.fields = fields
         self.extra = extra
         self.hasStableTime = hasStableTime
+        self.profile = profile
     }
 }

@@ -29,7 +29,13 @@ package final class CompiledSchema: Sendable {
             return Field(name: field.name, type: field.type, slot: slot)
         }
         self.fields = fields
-        rules = zip(document.fields, fields).map { FieldRule($0, slot: $1.slot) }
+        var rules: [FieldRule] = []
+        var nextTarget = PointerTree.Target.field(0).place
+        for (field, compiled) in zip(document.fields, fields) {
+            rules.append(FieldRule(field, slot: compiled.slot, firstTarget: nextTarget))
+            nextTarget += field.from.count
+        }
+        self.rules = rules
 
         var pointers: [(JSONPointer, PointerTree.Target)] = []
         let core = document.core
@@ -38,7 +44,7 @@ package final class CompiledSchema: Sendable {
         if let pointer = core.actor { pointers.append((pointer, .actor)) }
         if let pointer = core.machine { pointers.append((pointer, .machine)) }
         if let pointer = document.id { pointers.append((pointer, .id)) }
-        for (place, field) in document.fields.enumerated() { pointers.append((field.from, .field(place))) }
+        for (place, pointer) in document.fields.flatMap(\.from).enumerated() { pointers.append((pointer, .field(place))) }
         self.pointers = PointerTree(pointers)
     }
 }

@@ -48,6 +48,26 @@ struct DecimalNumber: Hashable, Sendable {
         self.init(bytes.span, 0..<bytes.count)
     }
 
+    /// The number written out, the same for every spelling of it: `-12.5`, `100`. Nil when that is longer than a record's number may be.
+    var plainText: String? {
+        guard !digits.isEmpty else { return "0" }
+        guard abs(exponent) <= JSONTape.maximumDigits, digits.count <= JSONTape.maximumDigits else { return nil }
+        var text: [UInt8] = isNegative ? [UInt8(ascii: "-")] : []
+        if exponent <= 0 {
+            text.append("0.")
+            text.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: -exponent))
+        }
+        for (place, digit) in digits.enumerated() {
+            if place == exponent, exponent > 0 { text.append(UInt8(ascii: ".")) }
+            text.append(UInt8(ascii: "0") + digit)
+        }
+        if exponent > digits.count { text.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: exponent - digits.count)) }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// A whole number.
+    var isWhole: Bool { exponent >= digits.count }
+
     /// The number × 10^places without its fraction, when that is within eighteen digits.
     func truncated(shiftedBy places: Int) -> Int64? {
         let length = exponent + places

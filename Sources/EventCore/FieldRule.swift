@@ -8,7 +8,14 @@ final class FieldRule: Sendable {
     }
 
     let type: SchemaField.FieldType
+    /// Where its value may be, in the order in which they are tried; none for a constant.
+    let pointers: [String]
+    /// The first of them.
     let pointer: String
+    /// The places of those pointers' targets.
+    let targets: Range<Int>
+    /// A constant, or what stands for a value that was not sent.
+    let fixed: Translated?
     /// `"name":`
     let prefix: [UInt8]
     let slot: Int?
@@ -18,13 +25,19 @@ final class FieldRule: Sendable {
     let maxLength: Int?
     let minimum: DecimalNumber?
     let maximum: DecimalNumber?
+    let pattern: SchemaPattern?
     let allowed: Set<String>
     let translations: [String: Translated]
     let unit: TimestampUnit?
 
-    init(_ field: SchemaField, slot: Int?) {
+    /// - Parameter firstTarget: of its pointers in the schema's tree; the others follow it.
+    init(_ field: SchemaField, slot: Int?, firstTarget: Int) {
         type = field.type
-        pointer = field.from.description
+        pointers = field.from.map(\.description)
+        pointer = pointers.first ?? ""
+        targets = firstTarget..<(firstTarget + pointers.count)
+        fixed = (field.value ?? field.standIn).map { Translated(json: Array($0.utf8), text: Self.slotText($0, field.type)) }
+        pattern = field.pattern
         prefix = Array((SchemaDocument.quoted(field.name) + ":").utf8)
         self.slot = slot
         isRequired = field.isRequired
@@ -36,16 +49,17 @@ final class FieldRule: Sendable {
         allowed = Set(field.allowed)
         var translations: [String: Translated] = [:]
         for line in field.translations {
-            translations[line.sent] = Translated(json: Array(line.stored.utf8), text: Self.text(ofJSON: line.stored))
+            translations[line.sent] = Translated(json: Array(line.stored.utf8), text: Self.slotText(line.stored, field.type))
         }
         self.translations = translations
         unit = field.unit
     }
 
-    private static func text(ofJSON json: String) -> String {
-        let bytes = Array(json.utf8)
-        var tape = JSONTape()
-        guard (try? tape.scan(bytes)) != nil, tape.kind(of: 0) == .string else { return json }
-        return tape.string(0, bytes.span)
+    /// What a slot holds for a stored value: equal values have equal texts.
+    static func slotText(_ json: String, _ type: SchemaField.FieldType) -> String {
+        switch type {
+        case .integer, .number: DecimalNumber(json)?.plainText ?? json
+        default: JSONText.plain(json)
+        }
     }
 }

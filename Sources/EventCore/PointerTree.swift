@@ -8,6 +8,7 @@ struct PointerTree: Sendable {
         static let actor = Target(place: 2)
         static let machine = Target(place: 3)
         static let id = Target(place: 4)
+        /// The fields' pointers, counted through: a field has as many as its `from` lists.
         static func field(_ number: Int) -> Target { Target(place: 5 + number) }
 
         let place: Int

@@ -89,9 +89,6 @@ extension RecordMapper {
         return (timestamp, Timestamp.isCanonical(record.extracting(token.contents)))
     }
 
-    /// Whether a target is in the record, null or not.
-    func wasSent(_ target: PointerTree.Target) -> Bool { found[target.place] > 0 }
-
     /// A target's value; nil when it is absent or null. A core column's explicit null is not kept: it says nothing that absence does not.
     mutating func value(of target: PointerTree.Target) -> Int? {
         let value = found[target.place]

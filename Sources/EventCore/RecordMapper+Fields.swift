@@ -14,17 +14,25 @@ extension RecordMapper {
     mutating func fields(_ schema: CompiledSchema, _ record: Span<UInt8>, slots: inout [String?]) throws(Rejection) -> [UInt8] {
         var fields: [UInt8] = [UInt8(ascii: "{")]
         fields.reserveCapacity(record.count / 2 + 2)
-        for place in schema.rules.indices {
-            let rule = schema.rules[place]
-            guard let index = value(of: .field(place)), !isEmptyNull(index, rule) else {
+        for rule in schema.rules {
+            guard let (index, pointer) = value(for: rule) else {
                 guard !rule.isRequired else { throw Rejection(.missingField, pointer: rule.pointer, "required, and not there") }
-                if wasSent(.field(place)) {
+                if let fixed = rule.fixed {
+                    Self.start(rule, in: &fields)
+                    fields.append(contentsOf: fixed.json)
+                    if let slot = rule.slot { Self.fill(slot, with: fixed.text, &slots) }
+                } else if rule.targets.contains(where: { found[$0] > 0 }) {
                     Self.start(rule, in: &fields)
                     fields.append(contentsOf: "null".utf8)
                 }
                 continue
             }
-            let value = try read(index, rule, record)
+            let value: FieldValue
+            do {
+                value = try read(index, rule, record)
+            } catch {
+                throw pointer == 0 ? error : error.moved(from: rule.pointer, to: rule.pointers[pointer])
+            }
             if value.isRestorable { tape.mark(index, .restorable) }
             Self.start(rule, in: &fields)
             if let json = value.json {
@@ -35,13 +43,32 @@ extension RecordMapper {
             guard let slot = rule.slot else { continue }
             let text = value.text ?? String(utf8: record, tape.tokens[index].range)
             guard text.utf8.count <= AcceptedEvent.longestIndexedValue else {
-                throw Rejection(.tooLong, pointer: rule.pointer, "indexed, and longer than \(AcceptedEvent.longestIndexedValue) bytes")
+                let detail = "indexed, and longer than \(AcceptedEvent.longestIndexedValue) bytes"
+                throw Rejection(.tooLong, pointer: rule.pointers[pointer], detail)
             }
-            if slots.isEmpty { slots.append(contentsOf: repeatElement(nil, count: AcceptedEvent.slotCount)) }
-            slots[slot - 1] = text
+            Self.fill(slot, with: text, &slots)
         }
         fields.append(UInt8(ascii: "}"))
         return fields
+    }
+
+    /// The first of a field's pointers that leads to a value: the value's token, and which pointer. A null is kept in `extra` where
+    /// `fields` does not say it.
+    private mutating func value(for rule: FieldRule) -> (index: Int, pointer: Int)? {
+        let isSaid = rule.targets.count == 1 && rule.fixed == nil
+        for (pointer, target) in rule.targets.enumerated() {
+            let index = found[target]
+            guard index > 0 else { continue }
+            let isNull = tape.kind(of: index) == .null
+            guard isNull || isEmptyNull(index, rule) else { return (index, pointer) }
+            if isSaid { tape.mark(index, .restorable) }
+        }
+        return nil
+    }
+
+    private static func fill(_ slot: Int, with text: String, _ slots: inout [String?]) {
+        if slots.isEmpty { slots.append(contentsOf: repeatElement(nil, count: AcceptedEvent.slotCount)) }
+        slots[slot - 1] = text
     }
 
     private static func start(_ rule: FieldRule, in fields: inout [UInt8]) {
@@ -49,10 +76,8 @@ extension RecordMapper {
         fields.append(contentsOf: rule.prefix)
     }
 
-    private mutating func isEmptyNull(_ index: Int, _ rule: FieldRule) -> Bool {
-        guard rule.isEmptyNull, tape.kind(of: index) == .string, tape.tokens[index].contents.isEmpty else { return false }
-        tape.mark(index, .restorable)
-        return true
+    private func isEmptyNull(_ index: Int, _ rule: FieldRule) -> Bool {
+        rule.isEmptyNull && tape.kind(of: index) == .string && tape.tokens[index].contents.isEmpty
     }
 
     private func read(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
@@ -100,11 +125,10 @@ extension RecordMapper {
         return FieldValue(json: translated.json, text: translated.text, isRestorable: false)
     }
 
+    /// Nothing is copied but what a slot holds, and an escaped text to be checked.
     private func text(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
-        guard rule.slot != nil || rule.minLength != nil || rule.maxLength != nil else { return FieldValue() }
-        let text = tape.string(index, record)
-        try checkLength(text, rule, pointer: rule.pointer)
-        return FieldValue(text: text)
+        try checkText(index, rule, record, pointer: rule.pointer)
+        return FieldValue(text: rule.slot == nil ? nil : tape.string(index, record))
     }
 
     private func number(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
@@ -125,7 +149,8 @@ extension RecordMapper {
                 throw Rejection(.outOfRange, pointer: rule.pointer, "above the schema's `max`")
             }
         }
-        return FieldValue()
+        guard rule.slot != nil else { return FieldValue() }
+        return FieldValue(text: DecimalNumber(record, range)?.plainText)
     }
 
     private func strings(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
@@ -136,17 +161,35 @@ extension RecordMapper {
         while item < end {
             let pointer = "\(rule.pointer)/\(place)"
             guard tape.kind(of: item) == .string else { throw Rejection(.typeMismatch, pointer: pointer, "must be a string") }
-            if rule.minLength != nil || rule.maxLength != nil { try checkLength(tape.string(item, record), rule, pointer: pointer) }
+            try checkText(item, rule, record, pointer: pointer)
             item = tape.tokens[item].next
             place += 1
         }
         return FieldValue()
     }
 
-    private func checkLength(_ text: String, _ rule: FieldRule, pointer: String) throws(Rejection) {
-        let length = text.unicodeScalars.count
-        if let least = rule.minLength, length < least { throw Rejection(.tooShort, pointer: pointer, "shorter than \(least)") }
-        if let most = rule.maxLength, length > most { throw Rejection(.tooLong, pointer: pointer, "longer than \(most)") }
+    private func checkText(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>, pointer: String) throws(Rejection) {
+        guard rule.minLength != nil || rule.maxLength != nil || rule.pattern != nil else { return }
+        let token = tape.tokens[index]
+        guard token.isEscaped else { return try check(text: record.extracting(token.contents), rule, pointer: pointer) }
+        var decoded: [UInt8] = []
+        JSONTape.decode(token, record, into: &decoded)
+        try check(text: decoded.span, rule, pointer: pointer)
+    }
+
+    private func check(text: Span<UInt8>, _ rule: FieldRule, pointer: String) throws(Rejection) {
+        if rule.minLength != nil || rule.maxLength != nil {
+            // A scalar has one byte that continues no other.
+            var length = 0
+            for place in 0..<text.count where text[place] & 0xC0 != 0x80 { length += 1 }
+            if let least = rule.minLength, length < least { throw Rejection(.tooShort, pointer: pointer, "shorter than \(least)") }
+            if let most = rule.maxLength, length > most { throw Rejection(.tooLong, pointer: pointer, "longer than \(most)") }
+        }
+        guard let pattern = rule.pattern else { return }
+        guard text.count <= SchemaPattern.longestValue else {
+            throw Rejection(.tooLong, pointer: pointer, "longer than the \(SchemaPattern.longestValue) bytes that a pattern looks at")
+        }
+        guard pattern.matches(text) else { throw Rejection(.patternMismatch, pointer: pointer, "not of the schema's `pattern`") }
     }
 
     private func check(kind: JSONToken.Kind, _ name: String, _ index: Int, _ rule: FieldRule) throws(Rejection) {
@@ -160,5 +203,13 @@ extension RecordMapper {
     /// Canonical texts have nothing to escape.
     private func quoted(_ text: String, isRestorable: Bool) -> FieldValue {
         FieldValue(json: Array("\"\(text)\"".utf8), text: text, isRestorable: isRestorable)
+    }
+}
+
+extension Rejection {
+    /// The same of another pointer.
+    fileprivate func moved(from old: String, to new: String) -> Rejection {
+        guard let pointer, pointer.hasPrefix(old) else { return self }
+        return Rejection(code, pointer: new + pointer.dropFirst(old.count), detail)
     }
 }

@@ -33,13 +33,15 @@ package struct RecordMapper: Sendable {
         accept(record.span, from: source, receivedAt: receivedAt, window: window)
     }
 
+    /// - Parameter recordID: the id that its request gives it; wins over the schema's.
     package mutating func accept(
         _ record: [UInt8],
         from source: Source,
         receivedAt: Timestamp,
-        window: AcceptanceWindow
+        window: AcceptanceWindow,
+        recordID: String? = nil
     ) -> Result<AcceptedEvent, Rejection> {
-        accept(record.span, from: source, receivedAt: receivedAt, window: window)
+        accept(record.span, Reading(source: source, receivedAt: receivedAt, window: window, requestRecordID: recordID))
     }
 
     /// What a record is read for.
@@ -116,7 +118,8 @@ package struct RecordMapper: Sendable {
             slots: [],
             fields: Array("{}".utf8),
             extra: extra,
-            hasStableTime: isStable
+            hasStableTime: isStable,
+            profile: reading.source.profile
         )
     }
 
@@ -150,7 +153,8 @@ package struct RecordMapper: Sendable {
             slots: slots,
             fields: fields,
             extra: extra,
-            hasStableTime: isStable
+            hasStableTime: isStable,
+            profile: reading.source.profile
         )
     }
 

@@ -36,8 +36,7 @@ extension RecordReader {
     }
 
     private mutating func nameRecord() {
-        // A number sign, since "a1" with 2 and "a" with 12 are two records.
-        if let requestID { reading.requestRecordID = "\(requestID)#\(count)" }
+        reading.requestRecordID = recordID(count)
     }
 
     var tooLarge: Rejection { Rejection(.tooLarge, "a record is larger than \(maximumRecordBytes) bytes") }

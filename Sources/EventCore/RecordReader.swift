@@ -41,7 +41,7 @@ package struct RecordReader: Sendable {
     }
 
     let maximumRecordBytes: Int
-    let requestID: String?
+    private let requestID: String?
     var reading: RecordMapper.Reading
 
     var phase: Phase
@@ -78,6 +78,12 @@ package struct RecordReader: Sendable {
         reading = RecordMapper.Reading(source: source, receivedAt: receivedAt, window: window)
         phase = framing == .lines ? .lines : .beginning
         isList = framing == .lines
+    }
+
+    /// The id that the request gives to its record of that index.
+    package func recordID(_ index: Int) -> String? {
+        // A number sign, since "a1" with 2 and "a" with 12 are two records.
+        requestID.map { "\($0)#\(index)" }
     }
 
     /// Final once the body is finished: until then a single value may turn out to be the first of several.

@@ -15,6 +15,7 @@ package struct Rejection: Error, Hashable, Sendable {
         case tooLong = "too_long"
         case tooShort = "too_short"
         case notInEnum = "not_in_enum"
+        case patternMismatch = "pattern_mismatch"
         case outOfRange = "out_of_range"
         case unknownField = "unknown_field"
         case timestampInvalid = "timestamp_invalid"

@@ -38,18 +38,24 @@ extension SchemaDocument {
         } else if !field.allowed.isEmpty {
             values = "[" + field.allowed.map(quoted).joined(separator: ",") + "]"
         }
+        let pointers = field.from.map { quoted($0.description) }
+        let from = pointers.count > 1 ? "[" + pointers.joined(separator: ",") + "]" : pointers.first
         return object([
-            ("from", quoted(field.from.description)),
+            ("from", from),
+            ("value", field.value),
             ("type", quoted(field.type.rawValue)),
+            ("renamed_from", field.renamedFrom.map(quoted)),
             ("required", field.isRequired ? "true" : nil),
             ("indexed", field.isIndexed ? "true" : nil),
             ("empty_as_null", field.isEmptyNull ? "true" : nil),
             ("min_length", field.minLength.map(String.init)),
             ("max_length", field.maxLength.map(String.init)),
+            ("pattern", field.pattern.map { quoted($0.source) }),
             ("min", field.minimum),
             ("max", field.maximum),
             ("values", values),
             ("unit", field.unit.map { quoted($0.rawValue) }),
+            ("default", field.standIn),
         ])
     }
 

@@ -16,5 +16,9 @@ package struct SchemaError: Error, Hashable, Sendable, CustomStringConvertible {
         self.message = message.count > Self.longestMessage ? message.prefix(Self.longestMessage) + "…" : message
     }
 
+    init(_ node: SchemaNode?, _ message: String) {
+        self = node?.error(message) ?? SchemaError(line: 1, column: 1, message)
+    }
+
     package var description: String { "line \(line), column \(column): \(message)" }
 }

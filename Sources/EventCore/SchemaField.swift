@@ -21,8 +21,15 @@ package struct SchemaField: Hashable, Sendable {
     }
 
     package let name: String
-    package let from: JSONPointer
+    /// Tried in order: the first that leads to a value. Empty for a constant.
+    package let from: [JSONPointer]
     package let type: FieldType
+    /// What the field was called in the version before.
+    package let renamedFrom: String?
+    /// A constant's value, as the field's type is stored (JSON text).
+    package let value: String?
+    /// What stands for a value that was not sent (JSON text).
+    package let standIn: String?
     package let isRequired: Bool
     package let isIndexed: Bool
     /// An empty string counts as no value.
@@ -30,6 +37,8 @@ package struct SchemaField: Hashable, Sendable {
     /// In Unicode scalars; of each string, for `string[]`.
     package let minLength: Int?
     package let maxLength: Int?
+    /// Of each string, for `string[]`.
+    package let pattern: SchemaPattern?
     /// Inclusive, as written.
     package let minimum: String?
     package let maximum: String?

@@ -2,7 +2,7 @@ import Yams
 
 /// The step from a schema document's text to YAML nodes: one document, small, without anchors and aliases.
 enum SchemaText {
-    private static let mostBytes = 256 * 1_024
+    static let mostBytes = 64 * 1_024
 
     /// The document's root. Reading JSON is the same: it is YAML too.
     static func root(_ text: String) throws(SchemaError) -> Node {

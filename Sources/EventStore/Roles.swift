@@ -5,6 +5,8 @@ import Postgres
 enum Role {
     static let writer = Query("SET LOCAL ROLE sluice_writer")
     static let reader = Query("SET LOCAL ROLE sluice_reader")
+    /// The login itself, which may do nothing but call the functions that are granted to it.
+    static let none = Query("SET LOCAL ROLE NONE")
     static let owner = Query("SET LOCAL ROLE sluice_owner")
 }
 

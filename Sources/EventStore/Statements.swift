@@ -8,8 +8,11 @@ enum Statements {
         InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, TransactionNumber.self,
         TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
         RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
-        InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, PublishSchema.self, AdoptSchema.self, ListSlots.self,
-        InsertSlot.self, DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
+        InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, ListSchemas.self, LockSchemas.self, PublishSchema.self,
+        AwaitsFirstSchema.self, ListSlots.self, ReleaseRefused.self, ExplainRefused.self, CallRecordAct.self, SelectRehearsed.self,
+        SchemaDocuments.self, SchemaNumbers.self, SelectUnfilled.self,
+        FillSlots.self, EventSpan.self, ListSlotFills.self, NoteSlotFill.self,
+        DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
         GuardedTables.self,
         ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
         IssuerNames.self, FindIssuer.self, InsertIssuer.self, ListIssuers.self,
@@ -40,6 +43,34 @@ enum Statements {
                 limit: 1
             ).query
         }
-        return pages + [FindTenant(slug: "s").query, FindTenant(slug: "s", locking: true).query]
+        let places: [SchemaHistory.FieldQuery.Place] =
+            (1...AcceptedEvent.slotCount).map { .slot($0, "v") }
+            + [.stored(versions: [1], name: "f", json: "1"), .versions([1])]
+            + [true, false].flatMap { isTime in
+                [true, false].map { .compared(versions: [1], name: "f", isTime: isTime, isLeast: $0, text: "1") }
+            }
+        let fields = ([[], places] + places.map { [$0] }).map { places -> Query in
+            var query = SelectEvents(tenant: tenant, filter: EventFilter(), window: time..<time.next, fields: [places], limit: 1).query
+            query.name = query.name ?? "select_events.places"
+            return query
+        }
+        let refused = (0..<256).map { set -> Query in
+            let has: (Int) -> Bool = { set & (1 << $0) != 0 }
+            return SelectQuarantine(
+                tenant: tenant,
+                filter: QuarantineFilter(
+                    reason: has(0) ? "r" : nil,
+                    source: has(1) ? "s" : nil,
+                    from: has(2) ? time : nil,
+                    to: has(3) ? time : nil,
+                    id: has(4) ? QuarantineNumber(high: 0, low: 0) : nil
+                ),
+                order: has(5) ? .oldestFirst : .newestFirst,
+                after: has(6) ? EventPosition(occurredAt: time, id: id) : nil,
+                withBody: has(7),
+                limit: 1
+            ).query
+        }
+        return pages + fields + refused + [FindTenant(slug: "s").query, FindTenant(slug: "s", locking: true).query]
     }
 }

@@ -2,6 +2,8 @@
 package struct StoreError: Error, Sendable, CustomStringConvertible {
     package enum Code: Sendable {
         case notFound, alreadyExists, invalid
+        /// It would refuse events that are accepted now, and nobody has said that it may.
+        case breaking
         /// A bound of the design is reached: slots, months.
         case exhausted
         /// The database lets the API do more than it should.

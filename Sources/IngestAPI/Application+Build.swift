@@ -27,9 +27,12 @@ func buildApplication(
     )
     let isolation = IsolationReport(logger: logger)
     let health = HealthProbe(probe) { isolation.report($0) }
+    let cursors = CursorSource(installation)
     let table = RouteTable(
         ingest: ingest,
-        events: EventRoutes(reader: EventReader(database), cursors: CursorSource(installation), requestDeadline: deadline),
+        events: EventRoutes(reader: EventReader(database, timeout: deadline / 3), cursors: cursors, requestDeadline: deadline),
+        schemas: SchemaRoutes(database: database, requestDeadline: deadline),
+        quarantine: QuarantineRoutes(database: database, cursors: cursors, requestDeadline: deadline),
         health: HealthRoutes(probe: health)
     )
     let tokens = TokenVerifier(

@@ -12,14 +12,18 @@ struct EventRoutes: Sendable {
     private static let parameters: Set<String> = ["from", "to", "type", "actor", "machine", "source", "limit", "cursor"]
 
     func list(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
-        let parameters = try QueryParameters(request, allowed: Self.parameters)
+        let schemas = try await reader.schemas(of: grant.tenant)
+        let names = schemas.fieldNames
+        let asked = Set(names.flatMap { name in FieldFilter.Comparison.allCases.map { $0.parameter(of: name) } })
+        let parameters = try QueryParameters(request, allowed: Self.parameters.union(asked))
         let filter = EventFilter(
             from: try parameters.timestamp("from"),
             to: try parameters.timestamp("to"),
             type: try parameters.text("type"),
             actor: try parameters.text("actor"),
             machine: try parameters.text("machine"),
-            source: try parameters.text("source")
+            source: try parameters.text("source"),
+            fields: try Self.fields(names, parameters, schemas)
         )
         let limit = try parameters.integer("limit", in: 1...1000) ?? 100
         let deadline = ContinuousClock.now + requestDeadline
@@ -52,6 +56,25 @@ struct EventRoutes: Sendable {
         return Reply.json(json.buffer).response
     }
 
+    /// `<field>=`, `<field>.min=` and `<field>.max=`, in a fixed order.
+    private static func fields(_ names: Set<String>, _ parameters: QueryParameters, _ schemas: TenantSchemas) throws -> [FieldFilter] {
+        var filters: [FieldFilter] = []
+        for name in names.sorted() {
+            for comparison in FieldFilter.Comparison.allCases {
+                let parameter = comparison.parameter(of: name)
+                guard let text = try parameters.text(parameter) else { continue }
+                let filter = FieldFilter(field: name, comparison: comparison, text: text)
+                do {
+                    _ = try schemas.query(filter)
+                } catch let error as StoreError {
+                    throw Problem(.badRequest, "invalid_parameter", "The parameter \(parameter): \(error.description).")
+                }
+                filters.append(filter)
+            }
+        }
+        return filters
+    }
+
     func one(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
         try request.refuseQueryParameters()
         let absent = Problem(.notFound, "no_such_event", "There is no such event.")
@@ -67,6 +90,16 @@ struct EventRoutes: Sendable {
         var json = JSONWriter()
         json.event(event)
         return Reply.json(json.buffer).response
+    }
+}
+
+extension FieldFilter.Comparison {
+    func parameter(of field: String) -> String {
+        switch self {
+        case .equals: field
+        case .min: "\(field).min"
+        case .max: "\(field).max"
+        }
     }
 }
 

@@ -137,8 +137,8 @@ struct IngestRoutes: Sendable {
             return (source, false)
         }
         if let source = try await sources.source(of: grant.tenant, where: { $0.slug == slug ?? "default" }) { return (source, false) }
-        guard slug != nil else { throw Problem.unavailable() }
-        return (Source(id: SourceID(rawValue: 0), tenant: grant.tenant, slug: "", profile: .generic, schema: nil), true)
+        guard let slug else { throw Problem.unavailable() }
+        return (Source(id: SourceID(rawValue: 0), tenant: grant.tenant, slug: slug, profile: .generic, schema: nil), true)
     }
 
     /// As `source(of:named:)` and `postHook` find it, where that is known without asking the database.

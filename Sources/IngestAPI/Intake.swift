@@ -178,7 +178,10 @@ struct Intake: Sendable {
             versionNumber: context.source.schema?.versionNumber,
             receivedAt: context.receivedAt,
             reason: reason,
-            body: body
+            body: body,
+            profile: context.isUnknownSource ? nil : context.source.profile,
+            requestID: reader.recordID(index),
+            sourceSlug: context.isUnknownSource ? context.source.slug : nil
         )
         return Pending(index: index, record: .quarantine(record), bytes: body)
     }

@@ -22,6 +22,8 @@ struct Route: Sendable {
 struct RouteTable: Sendable {
     let ingest: IngestRoutes
     let events: EventRoutes
+    let schemas: SchemaRoutes
+    let quarantine: QuarantineRoutes
     let health: HealthRoutes
 
     var routes: [Route] {
@@ -30,6 +32,10 @@ struct RouteTable: Sendable {
             Route(method: .post, path: "/hooks/{key}", opening: .pathScope(.hook, ingest.postHook)),
             Route(method: .get, path: "/v1/events", opening: .scope(.query, events.list)),
             Route(method: .get, path: "/v1/events/{id}", opening: .scope(.query, events.one)),
+            Route(method: .get, path: "/v1/schemas", opening: .scope(.admin, schemas.list)),
+            Route(method: .put, path: "/v1/schemas/{name}", opening: .scope(.admin, schemas.put)),
+            Route(method: .get, path: "/v1/quarantine", opening: .scope(.admin, quarantine.list)),
+            Route(method: .post, path: "/v1/quarantine/replay", opening: .scope(.admin, quarantine.replay)),
             Route(method: .get, path: "/livez", opening: .open(health.livez)),
             Route(method: .get, path: "/readyz", opening: .open(health.readyz)),
         ]

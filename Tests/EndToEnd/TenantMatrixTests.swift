@@ -48,6 +48,44 @@ import Testing
                 #expect(cursor.status == 400 && cursor.json["code"].string == "invalid_cursor", "\(cursor.body)")
             }
         },
+        "GET /v1/schemas": { scene, own, other in
+            let listed = try await scene.server.get("/v1/schemas", key: own.key(.admin))
+            #expect(listed.status == 200 && !listed.body.contains("of-\(other.slug)"), "\(listed.body)")
+            let named = try await scene.server.get("/v1/schemas?name=of-\(other.slug)", key: own.key(.admin))
+            #expect(!named.body.contains("1-0-0"), "\(named.body)")
+        },
+        "PUT /v1/schemas/{name}": { scene, own, other in
+            let document = "schema: of-\(own.slug)\nfields: { note: { from: /note, type: string } }\n"
+            let headers = ["Content-Type": "application/yaml"]
+            let put = try await scene.server.send(
+                "PUT",
+                "/v1/schemas/of-\(own.slug)",
+                body: document,
+                key: own.key(.admin),
+                headers: headers
+            )
+            #expect(put.status == 200, "\(put.body)")
+            let theirs = try await scene.server.get("/v1/schemas", key: other.key(.admin))
+            #expect(theirs.status == 200 && !theirs.body.contains("of-\(own.slug)"), "\(theirs.body)")
+        },
+        "GET /v1/quarantine": { scene, own, other in
+            let bad = try await scene.server.post("/v1/events", Webhook.body(user: own.slug, serial: nil), key: own.key(.ingest))
+            #expect(bad.status == 422, "\(bad.body)")
+            let kept = try await scene.migrated.psql(
+                "SELECT q.id FROM quarantine q JOIN tenants t USING (tenant_id) WHERE t.slug = '\(own.slug)' ORDER BY 1 LIMIT 1"
+            )
+            let listed = try await scene.server.get("/v1/quarantine", key: own.key(.admin))
+            let theirs = try await scene.server.get("/v1/quarantine", key: other.key(.admin))
+            #expect(listed.status == 200 && listed.body.contains(kept), "\(listed.body)")
+            #expect(theirs.status == 200 && !theirs.body.contains(kept), "\(theirs.body)")
+        },
+        "POST /v1/quarantine/replay": { scene, own, other in
+            let theirs = "SELECT md5(string_agg(q::text, ' ' ORDER BY id)) FROM quarantine q JOIN tenants t USING (tenant_id) "
+            let before = try await scene.migrated.psql("\(theirs) WHERE t.slug = '\(other.slug)'")
+            let replayed = try await scene.server.post("/v1/quarantine/replay", "", key: own.key(.admin))
+            #expect(replayed.status == 200, "\(replayed.body)")
+            #expect(try await scene.migrated.psql("\(theirs) WHERE t.slug = '\(other.slug)'") == before)
+        },
         "GET /v1/events/{id}": { scene, own, other in
             let absentID = String(other.id.dropLast()) + (other.id.hasSuffix("0") ? "1" : "0")
             for kind in [KeyKind.query, .admin] {

@@ -88,7 +88,8 @@ import Testing
 
     @Test(
         arguments: [
-            ("type: string", #""a\/b""#, "a/b"), ("type: integer", "-5", "-5"), ("type: number", "1.50", "1.50"),
+            ("type: string", #""a\/b""#, "a/b"), ("type: integer", "-5", "-5"), ("type: number", "1.50", "1.5"),
+            ("type: number", "-1.5E2", "-150"),
             ("type: boolean", "true", "true"),
             ("type: timestamp", #""2026-11-06 17:04:31""#, "2026-11-06T17:04:31Z"),
             ("type: uuid", #""16DF8241-7E86-5A4F-8C0F-C49FAA3E7B15""#, "16df8241-7e86-5a4f-8c0f-c49faa3e7b15"),

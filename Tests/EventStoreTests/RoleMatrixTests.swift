@@ -10,6 +10,7 @@ import Testing
     /// All that any of them may do. Whatever a later migration grants is to be added here, and thought about.
     private static let allowed: Set<String> = [
         "sluice_reader SELECT tenants", "sluice_reader SELECT sources", "sluice_reader SELECT schemas", "sluice_reader SELECT schema_slots",
+        "sluice_reader SELECT slot_fills",
         "sluice_reader SELECT events", "sluice_reader SELECT quarantine",
         "sluice_writer INSERT events", "sluice_writer INSERT quarantine", "sluice_writer INSERT remembered_ids",
         "sluice_writer SELECT remembered_ids",

@@ -29,6 +29,14 @@ struct OutputOptions: ParsableArguments {
         }
     }
 
+    /// Something with a shape of its own.
+    func print<Value: Encodable>(_ value: Value, text: (Value) -> String) throws {
+        switch output {
+        case .table: Console.current.output(text(value))
+        case .json: Console.current.output(try Self.json(value))
+        }
+    }
+
     private static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

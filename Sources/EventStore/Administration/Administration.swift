@@ -3,7 +3,7 @@ package import Postgres
 /// What the operator does: tenants, sources, keys and schemas. Every act is one transaction as `sluice_owner`, and every
 /// change leaves its line in the audit log.
 package struct Administration: Sendable {
-    private let connection: Connection
+    let connection: Connection
     /// Who acts, as the audit log names them.
     let actor: AuditActor
     private let timeout: Duration

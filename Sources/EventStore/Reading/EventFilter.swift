@@ -10,6 +10,8 @@ package struct EventFilter: Sendable, Equatable {
     package var actor: String?
     package var machine: String?
     package var source: String?
+    /// By schema fields.
+    package var fields: [FieldFilter]
 
     package init(
         from: Timestamp? = nil,
@@ -17,8 +19,10 @@ package struct EventFilter: Sendable, Equatable {
         type: String? = nil,
         actor: String? = nil,
         machine: String? = nil,
-        source: String? = nil
+        source: String? = nil,
+        fields: [FieldFilter] = []
     ) {
+        self.fields = fields
         self.from = from
         self.to = to
         self.type = type
@@ -33,7 +37,8 @@ package struct EventFilter: Sendable, Equatable {
             (1, from.map { String($0.microsecondsSince1970) }), (2, to.map { String($0.microsecondsSince1970) }),
             (3, type), (4, actor), (5, machine), (6, source),
         ]
-        return parts.flatMap { tag, text -> [UInt8] in
+        let asked = fields.flatMap { [(UInt8(7), $0.field), (8, $0.comparison.rawValue), (9, $0.text)] as [(UInt8, String?)] }
+        return (parts + asked).flatMap { tag, text -> [UInt8] in
             guard let text else { return [] }
             let length = UInt32(clamping: text.utf8.count)
             return [tag] + withUnsafeBytes(of: length.bigEndian, Array.init) + Array(text.utf8)
@@ -61,12 +66,31 @@ package struct StoredEvent: Sendable {
     package let source: String?
     /// The schema's name and version; nil for an event stored without one.
     package let schema: (name: String, version: String)?
+    /// The tenant's version that it was read with; 0 without a schema.
+    package let versionNumber: Int32
     package let type: String?
     package let actor: String?
     package let machine: String?
     /// JSON objects as UTF-8.
     package let fields: [UInt8]
     package let extra: [UInt8]
+
+    /// The same with other values.
+    func with(fields: [UInt8], extra: [UInt8]) -> StoredEvent {
+        StoredEvent(
+            id: id,
+            occurredAt: occurredAt,
+            receivedAt: receivedAt,
+            source: source,
+            schema: schema,
+            versionNumber: versionNumber,
+            type: type,
+            actor: actor,
+            machine: machine,
+            fields: fields,
+            extra: extra
+        )
+    }
 }
 
 /// A page of events, newest first.

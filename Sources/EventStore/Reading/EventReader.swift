@@ -4,15 +4,26 @@ import Postgres
 /// Reads one tenant's events.
 package struct EventReader: Sendable {
     private let database: Database
+    private let schemaCache: TenantSchemaCache
 
-    package init(_ database: Database) {
+    /// - Parameters:
+    ///   - freshness: how long a tenant's schemas are believed.
+    ///   - timeout: how long loading them may take.
+    package init(_ database: Database, freshness: Duration = .seconds(1), timeout: Duration = .seconds(30)) {
         self.database = database
+        schemaCache = TenantSchemaCache(database, freshness: freshness, timeout: timeout)
+    }
+
+    /// What a tenant's events can be filtered by, besides their columns.
+    package func schemas(of tenant: TenantID) async throws -> TenantSchemas {
+        try await schemaCache.schemas(of: tenant)
     }
 
     /// A page, newest first. `occurred_at` is walked backwards in windows of one month, two, four … so that a page out of a
     /// few recent months never plans for, or looks into, the other hundred.
     ///
     /// A page also ends when it holds `maximumPageBytes`, for a row may hold a megabyte.
+    /// Every event is in the newest shape of its schema, whichever version it was read with, and is filtered by that shape.
     ///
     /// - Parameters:
     ///   - retentionDays: older events are invisible, whether or not they are purged yet.
@@ -27,6 +38,9 @@ package struct EventReader: Sendable {
         now: Timestamp,
         deadline: ContinuousClock.Instant
     ) async throws -> EventPage {
+        let schemas = try await schemas(of: tenant)
+        let queries = try filter.fields.map { try schemas.query($0) }
+        let isExact = queries.allSatisfy(\.isExact)
         let oldest = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)
         // Nothing is stored beyond 24 h ahead of the clock that received it; a day more for clocks that differ.
         var end = min(filter.to ?? .latestPossible, now.adding(days: 2))
@@ -35,19 +49,34 @@ package struct EventReader: Sendable {
         var months = 0
         while oldest < end, !found.isFull {
             let start = max(oldest, Month(of: end.previous).start(monthsBack: months))
-            let query = SelectEvents(
-                tenant: tenant,
-                filter: filter,
-                window: start..<end,
-                after: after,
-                limit: limit + 1 - found.count
-            )
-            try await database.stream(query, as: tenant, deadline: deadline) { found.add($0) }
+            var position = after
+            while true {
+                let most = max(limit + 1 - found.count, isExact ? 0 : Self.candidates)
+                let query = SelectEvents(
+                    tenant: tenant,
+                    filter: filter,
+                    window: start..<end,
+                    after: position,
+                    fields: queries.map(\.places),
+                    limit: most
+                )
+                let walked = WalkedRows()
+                try await database.stream(query, as: tenant, deadline: deadline) { event in
+                    walked.add(event)
+                    return schemas.shaped(event, queries).map(found.add) ?? true
+                }
+                // Rows that only might have matched leave room for those behind them.
+                guard !found.isFull, walked.count == most else { break }
+                position = walked.last
+            }
             end = start
             months = months * 2 + 1
         }
         return found.page
     }
+
+    /// How many rows are asked for at once where not every one of them is known to match.
+    private static let candidates = 500
 
     /// Of JSON text in one page; the row that goes beyond it is the page's last.
     package static let maximumPageBytes = 8 << 20
@@ -65,7 +94,8 @@ package struct EventReader: Sendable {
         let window = visible..<max(visible, start.adding(microseconds: 1000))
         guard !window.isEmpty else { return nil }
         let query = SelectEvents(tenant: tenant, filter: EventFilter(), window: window, id: id, limit: 1)
-        return try await database.read(query, as: tenant, deadline: deadline).first
+        guard let event = try await database.read(query, as: tenant, deadline: deadline).first else { return nil }
+        return try await schemas(of: tenant).shaped(event, [])
     }
 }
 

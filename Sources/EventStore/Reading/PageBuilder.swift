@@ -1,5 +1,17 @@
 import Synchronization
 
+/// How far a window was walked.
+final class WalkedRows: Sendable {
+    private let state = Mutex<(count: Int, last: EventPosition?)>((0, nil))
+
+    var count: Int { state.withLock { $0.count } }
+    var last: EventPosition? { state.withLock { $0.last } }
+
+    func add(_ event: StoredEvent) {
+        state.withLock { $0 = ($0.count + 1, EventPosition(occurredAt: event.occurredAt, id: event.id)) }
+    }
+}
+
 /// Collects a page's rows until there are enough of them, or enough bytes in them.
 final class PageBuilder: Sendable {
     private struct State {

@@ -12,6 +12,8 @@ struct SelectEvents: Sendable {
     let window: Range<Timestamp>
     var after: EventPosition?
     var id: EventID?
+    /// What the filter asks of schema fields: rows that may match.
+    var fields: [[SchemaHistory.FieldQuery.Place]] = []
     let limit: Int
 }
 
@@ -37,10 +39,12 @@ extension SelectEvents: QueryStatement {
                 key: "source"
             ) { $0.append(source) }
         }
+        for places in fields { builder.add(places: places) }
         let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
         return builder.query(
             """
-            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name, v.version, p.type, p.actor, p.machine, p.fields, p.extra
+            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name, v.version, p.type, p.actor, p.machine, p.fields, p.extra,
+                   p.version_no
             FROM (
                 SELECT * FROM sluice.events e
                 WHERE \(builder.conditions)
@@ -65,6 +69,7 @@ extension SelectEvents: QueryStatement {
             receivedAt: try row.timestamp(2),
             source: try row.decodeIfPresent(3),
             schema: schema,
+            versionNumber: try row.decode(11),
             type: try row.decodeIfPresent(6),
             actor: try row.decodeIfPresent(7),
             machine: try row.decodeIfPresent(8),
@@ -80,6 +85,8 @@ struct QueryBuilder {
     private var parts: [String] = []
     private var bindings = Bindings()
     private var count = 0
+    /// Too many texts to keep them all prepared.
+    private var isUnnamed = false
 
     init(name: String) {
         self.name = name
@@ -103,6 +110,11 @@ struct QueryBuilder {
         bind(&bindings)
     }
 
+    /// Tells in the statement's name what its text depends on besides the conditions.
+    mutating func mark(_ key: String) {
+        if !key.isEmpty { name += ".\(key)" }
+    }
+
     /// Binds one value outside the conditions; its place.
     mutating func bind(_ bind: (inout Bindings) -> Void) -> String {
         count += 1
@@ -111,6 +123,54 @@ struct QueryBuilder {
     }
 
     func query(_ sql: String) -> Query {
-        Query(name: name, sql: sql, bindings: bindings)
+        Query(name: isUnnamed ? nil : name, sql: sql, bindings: bindings)
+    }
+}
+
+extension QueryBuilder {
+    /// Rows in one of these places; none when there is no place.
+    mutating func add(places: [SchemaHistory.FieldQuery.Place]) {
+        guard places.count != 1, !places.isEmpty else {
+            guard let only = places.first else { return add("false", key: "none") { _ in } }
+            return add(place: only)
+        }
+        isUnnamed = true
+        var branches = QueryBuilder(name: "", count: count, bindings: bindings)
+        for place in places { branches.add(place: place) }
+        (count, bindings) = (branches.count, branches.bindings)
+        parts.append("(" + branches.parts.joined(separator: " OR ") + ")")
+    }
+
+    private init(name: String, count: Int, bindings: Bindings) {
+        self.name = name
+        self.count = count
+        self.bindings = bindings
+    }
+
+    private mutating func add(place: SchemaHistory.FieldQuery.Place) {
+        switch place {
+        case .slot(let slot, let text):
+            add("e.k\(slot) = ?", key: "k\(slot)") { $0.append(text) }
+        case .stored(let versions, let name, let json):
+            add("(e.version_no = ANY (?::int4[]) AND e.fields -> ? @> ?)", key: "stored") {
+                $0.append(versions)
+                $0.append(name)
+                $0.append(JSONB(json))
+            }
+        case .compared(let versions, let name, let isTime, let isLeast, let text):
+            // CASE, because other versions may have something under that name which is no number and no time.
+            let type = isTime ? "timestamptz" : "numeric"
+            let key = "\(type).\(isLeast ? "min" : "max")"
+            add(
+                "CASE WHEN e.version_no = ANY (?::int4[]) THEN (e.fields ->> ?)::\(type) \(isLeast ? ">=" : "<=") ?::text::\(type) ELSE false END",
+                key: key
+            ) {
+                $0.append(versions)
+                $0.append(name)
+                $0.append(text)
+            }
+        case .versions(let versions):
+            add("e.version_no = ANY (?::int4[])", key: "versions") { $0.append(versions) }
+        }
     }
 }

@@ -23,7 +23,7 @@ struct KeepRefused: Statement {
     static let sql = """
         SELECT number, kept
         FROM sluice.keep_refused($1::int4[], $2::uuid[], $3::timestamptz[], $4::int4[], $5::int4[],
-                                 $6::text[], $7::text[], $8::text[], $9::bytea[])
+                                 $6::text[], $7::text[], $8::text[], $9::bytea[], $10::text[], $11::text[], $12::text[])
         """
 
     let items: [RefusedItem]
@@ -38,6 +38,9 @@ struct KeepRefused: Statement {
         bindings.appendArray(of: String.self, items) { $0.refused.reason.pointer.map(Self.storable) }
         bindings.appendArray(of: String.self, items) { Self.storable($0.refused.reason.detail) }
         bindings.appendArray(of: Bytea.self, items) { Bytea($0.refused.body) }
+        bindings.appendArray(of: String.self, items) { $0.refused.profile?.rawValue }
+        bindings.appendArray(of: String.self, items) { $0.refused.requestID }
+        bindings.appendArray(of: String.self, items) { $0.refused.sourceSlug }
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> (number: Int, isKept: Bool) {
@@ -45,7 +48,7 @@ struct KeepRefused: Statement {
     }
 
     /// A pointer may name a member whose key holds the NUL character, which PostgreSQL's text cannot.
-    private static func storable(_ text: String) -> String {
+    static func storable(_ text: String) -> String {
         guard text.utf8.contains(0) else { return text }
         return String(text.unicodeScalars.map { $0.value == 0 ? "\u{FFFD}" : Character($0) })
     }

@@ -68,7 +68,9 @@ final class Lane {
             versionNumber: item.event.versionNumber,
             receivedAt: item.event.receivedAt,
             reason: reason,
-            body: body(item.record)
+            body: body(item.record),
+            profile: item.event.profile,
+            requestID: item.event.explicitID
         )
         work.refused.append(RefusedItem(submission: item.submission, record: item.record, refused: refused))
     }

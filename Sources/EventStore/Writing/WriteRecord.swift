@@ -75,6 +75,12 @@ package struct QuarantinedRecord: Sendable {
     package let reason: QuarantineReason
     /// As received, uncompressed.
     package let body: [UInt8]
+    /// How its sender behaves; nil: as its source says.
+    package let profile: SenderProfile?
+    /// The id that its request gave it.
+    package let requestID: String?
+    /// The source it was sent to, where there is none of that name.
+    package let sourceSlug: String?
 
     package init(
         tenant: TenantID,
@@ -82,7 +88,10 @@ package struct QuarantinedRecord: Sendable {
         versionNumber: Int32?,
         receivedAt: Timestamp,
         reason: QuarantineReason,
-        body: [UInt8]
+        body: [UInt8],
+        profile: SenderProfile? = nil,
+        requestID: String? = nil,
+        sourceSlug: String? = nil
     ) {
         id = QuarantineID(receivedAt: receivedAt)
         self.tenant = tenant
@@ -91,6 +100,9 @@ package struct QuarantinedRecord: Sendable {
         self.receivedAt = receivedAt
         self.reason = reason
         self.body = body
+        self.profile = profile
+        self.requestID = requestID.flatMap { $0.utf8.count <= AcceptedEvent.longestExplicitID && !$0.utf8.contains(0) ? $0 : nil }
+        self.sourceSlug = sourceSlug.flatMap { Slug.isValid($0) ? $0 : nil }
     }
 }
 

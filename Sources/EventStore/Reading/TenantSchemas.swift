@@ -1,0 +1,168 @@
+package import EventCore
+import Postgres
+import Synchronization
+
+/// All that a tenant's rows are read by: the versions of its schemas, and its slots.
+package struct TenantSchemas: Sendable {
+    private let histories: [SchemaHistory]
+    /// Which history a version belongs to.
+    private let byVersion: [Int32: Int]
+    private let slots: [SlotPlan.Slot]
+    /// Versions in whose shape all rows have their slots.
+    private let filled: Set<Int32>
+
+    init(_ versions: [String: [SchemaHistory.Version]], slots: [SlotPlan.Slot], fills: [SlotFillState]) {
+        filled = Set(fills.filter(\.isDone).map(\.versionNumber))
+        histories = versions.sorted { $0.key < $1.key }.compactMap { SchemaHistory($0.value) }
+        var byVersion: [Int32: Int] = [:]
+        for (place, history) in histories.enumerated() {
+            for version in versions[history.newest.document.name] ?? [] { byVersion[version.number] = place }
+        }
+        self.byVersion = byVersion
+        self.slots = slots
+    }
+
+    /// Fields of the newest versions, by which events can be filtered.
+    package var fieldNames: Set<String> { Set(histories.flatMap { $0.newest.document.fields.map(\.name) }) }
+
+    /// Makes a filter ready for all schemas that have its field.
+    ///
+    /// - Throws: `StoreError` (`invalid`) when none has, or its text is no value of any.
+    package func query(_ filter: FieldFilter) throws -> FieldQuery {
+        var queries: [Int: SchemaHistory.FieldQuery] = [:]
+        var fault: SchemaHistory.FilterFault = .noSuchField
+        for (place, history) in histories.enumerated() {
+            do {
+                queries[place] = try history.query(
+                    filter,
+                    slot: slot(of: filter.field, in: history),
+                    isFilled: filled.contains(history.newest.number)
+                )
+            } catch {
+                if error != .noSuchField { fault = error }
+            }
+        }
+        if queries.isEmpty { throw StoreError(.invalid, Self.message(fault, filter)) }
+        return FieldQuery(queries: queries)
+    }
+
+    private static func message(_ fault: SchemaHistory.FilterFault, _ filter: FieldFilter) -> String {
+        switch fault {
+        case .noSuchField: "no schema has a field \(filter.field)"
+        case .notOfType(let type): "\(filter.field) is of type \(type), and the value is none"
+        case .noOrder(let type): "\(filter.field) is of type \(type), which has no order"
+        }
+    }
+
+    private func slot(of field: String, in history: SchemaHistory) -> Int? {
+        guard let type = history.newest.document.fields.first(where: { $0.name == field })?.type.rawValue else { return nil }
+        return slots.first { $0.field == field && $0.type == type }?.number
+    }
+
+    /// A filter over all schemas.
+    package struct FieldQuery: Sendable {
+        /// By the history's place.
+        fileprivate let queries: [Int: SchemaHistory.FieldQuery]
+
+        /// Hardly a row comes that does not match.
+        var isExact: Bool {
+            places.allSatisfy { place in
+                if case .versions = place { false } else { true }
+            }
+        }
+
+        /// Where rows may match; each once.
+        var places: [SchemaHistory.FieldQuery.Place] {
+            var places: [SchemaHistory.FieldQuery.Place] = []
+            for query in queries.sorted(by: { $0.key < $1.key }) {
+                for place in query.value.places where !places.contains(place) { places.append(place) }
+            }
+            return places
+        }
+    }
+
+    /// An event in the newest shape of its schema; nil when it does not match.
+    func shaped(_ event: StoredEvent, _ queries: [FieldQuery]) -> StoredEvent? {
+        guard let place = byVersion[event.versionNumber] else { return queries.isEmpty ? event : nil }
+        let (fields, extra) = histories[place].shaped(fields: event.fields, extra: event.extra, readWith: event.versionNumber)
+        for query in queries {
+            guard let query = query.queries[place], query.matches(fields) else { return nil }
+        }
+        return event.with(fields: fields, extra: extra)
+    }
+}
+
+/// Loads tenants' schemas. Published versions never change, so each document is read once.
+final class TenantSchemaCache: Sendable {
+    private let loaded: FreshCache<TenantID, TenantSchemas>
+
+    init(_ database: Database, freshness: Duration, timeout: Duration) {
+        let shelf = DocumentShelf()
+        loaded = FreshCache(lifetime: freshness, capacity: 10_000) { tenant in
+            let deadline = ContinuousClock.now + timeout
+            let listed = try await database.read(SchemaNumbers(tenant: tenant), as: tenant, deadline: deadline)
+            let missing = shelf.missing(listed.map(\.number), of: tenant)
+            if !missing.isEmpty {
+                let read = try await database.read(SchemaDocuments(tenant: tenant, numbers: missing), as: tenant, deadline: deadline)
+                for (number, document) in read { shelf.keep(try SchemaDocument(yaml: document), number, of: tenant) }
+            }
+            var versions: [String: [SchemaHistory.Version]] = [:]
+            for (name, number) in listed {
+                guard let document = shelf.document(number, of: tenant) else { continue }
+                versions[name, default: []].append(SchemaHistory.Version(number: number, document: document))
+            }
+            return TenantSchemas(
+                versions,
+                slots: try await database.read(ListSlots(tenant: tenant), as: tenant, deadline: deadline),
+                fills: try await database.read(ListSlotFills(tenant: tenant), as: tenant, deadline: deadline)
+            )
+        }
+    }
+
+    func schemas(of tenant: TenantID) async throws -> TenantSchemas {
+        try await loaded.value(for: tenant)
+    }
+}
+
+/// Documents that were read before.
+private final class DocumentShelf: Sendable {
+    private struct Key: Hashable {
+        let tenant: TenantID
+        let number: Int32
+    }
+
+    private static let most = 10_000
+    private let documents = Mutex<[Key: SchemaDocument]>([:])
+
+    /// Makes room first, so that what is asked for afterwards is there.
+    func missing(_ numbers: [Int32], of tenant: TenantID) -> [Int32] {
+        documents.withLock { documents in
+            if documents.count + numbers.count > Self.most { documents.removeAll() }
+            return numbers.filter { documents[Key(tenant: tenant, number: $0)] == nil }
+        }
+    }
+
+    func keep(_ document: SchemaDocument, _ number: Int32, of tenant: TenantID) {
+        documents.withLock { $0[Key(tenant: tenant, number: number)] = document }
+    }
+
+    func document(_ number: Int32, of tenant: TenantID) -> SchemaDocument? {
+        documents.withLock { $0[Key(tenant: tenant, number: number)] }
+    }
+}
+
+/// A tenant's published versions, without their documents.
+struct SchemaNumbers: Statement {
+    static let name = "schema_numbers"
+    static let sql = "SELECT name, version_no FROM sluice.schemas WHERE tenant_id = $1"
+
+    let tenant: TenantID
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(tenant.rawValue)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> (name: String, number: Int32) {
+        (try row.decode(0), try row.decode(1))
+    }
+}

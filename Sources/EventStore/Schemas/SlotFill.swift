@@ -1,0 +1,172 @@
+package import EventCore
+import Postgres
+
+/// Puts into slots what rows of earlier versions lack there: a field that became indexed, was renamed, or has another type now.
+///
+/// Reads are right without it; with it they need the slot's index alone. A partition at a time, oldest first, a few hundred rows a
+/// transaction; ended half-way, it goes on where it was. Ingest never waits for it: it changes rows that nobody else writes.
+package struct SlotFill: Sendable {
+    package struct Report: Sendable {
+        package let schema: String
+        package let version: String
+        /// Rows that lacked something.
+        package internal(set) var filled = 0
+        /// Nil when reads rely on it already; else run it again after this, for records that were on their way when the version was
+        /// published.
+        package internal(set) var openUntil: Timestamp?
+    }
+
+    /// A body that is still coming in is read with the version with which it began. None takes longer.
+    static let longestBody: Int64 = 3_600 * 1_000_000
+    private static let batchBytes = 4 << 20
+
+    private let access: TenantAccess
+    private let patience: Duration
+
+    init(_ access: TenantAccess, patience: Duration = .seconds(60)) {
+        self.access = access
+        self.patience = patience
+    }
+
+    private var deadline: ContinuousClock.Instant { .now + patience }
+
+    /// - Parameters:
+    ///   - name: of the schema.
+    ///   - rowsPerSecond: bounds what it looks at.
+    ///   - progress: told the month and how many rows have been filled in so far.
+    package func run(
+        _ name: String,
+        rowsPerSecond: Int,
+        now: Timestamp = .now(),
+        progress: @Sendable (Timestamp, Int) -> Void = { _, _ in }
+    ) async throws -> Report {
+        let versions = try await SchemaRegistry(access).versions(name: name, withDocuments: true, deadline: deadline)
+        guard let newest = versions.first else {
+            throw StoreError(.notFound, "\(access.slug) has no schema \(name); sluice schema list \(access.slug) shows all")
+        }
+        let parsed = try versions.map { version throws in
+            SchemaHistory.Version(number: version.versionNumber, document: try SchemaDocument(yaml: version.document))
+        }
+        var report = Report(schema: name, version: newest.version)
+        guard let history = SchemaHistory(parsed), !history.unfilledVersions.isEmpty else { return report }
+        let (span, state, slots) = try await situation(name, newest, history)
+        if let state, state.isDone { return report }
+        if let span {
+            var month = Month(of: max(state?.filledTo ?? span.first, span.first)).start(monthsBack: 0)
+            while month <= span.last {
+                let end = Month(of: month).next
+                try await fill(month..<end, history, slots, rowsPerSecond, &report)
+                try await note(SlotFillState(schemaName: name, versionNumber: newest.versionNumber, filledTo: end, isDone: false))
+                progress(month, report.filled)
+                month = end
+            }
+        }
+        let opensUntil = newest.createdAt.adding(microseconds: Self.longestBody)
+        // With more versions than are listed nobody knows that all rows were looked at.
+        let isDone = now > opensUntil && versions.count < Int(ListSchemas.most)
+        // Not done: the next run looks at all of it once more.
+        let filledTo = isDone ? Timestamp.latestWritable : .epoch
+        try await note(SlotFillState(schemaName: name, versionNumber: newest.versionNumber, filledTo: filledTo, isDone: isDone))
+        if !isDone { report.openUntil = opensUntil }
+        return report
+    }
+
+    private func situation(
+        _ name: String,
+        _ newest: SchemaVersionRecord,
+        _ history: SchemaHistory
+    ) async throws -> (span: (first: Timestamp, last: Timestamp)?, state: SlotFillState?, slots: [String: Int]) {
+        let deadline = deadline
+        return try await access.transaction(.readOnly, deadline: deadline) { [access] connection in
+            try connection.take(.reading, of: access, deadline: deadline)
+            let states = try connection.execute(ListSlotFills(tenant: access.tenant), deadline: deadline)
+            let plan = SlotPlan(
+                history.newest.document,
+                given: try connection.execute(ListSlots(tenant: access.tenant), deadline: deadline)
+            )
+            let span = try connection.execute(EventSpan(tenant: access.tenant), deadline: deadline).first ?? nil
+            // What was filled in for an earlier version says nothing of this one.
+            let state = states.first { $0.schemaName == name && $0.versionNumber == newest.versionNumber }
+            return (span, state, plan.byField)
+        }
+    }
+
+    private func fill(
+        _ window: Range<Timestamp>,
+        _ history: SchemaHistory,
+        _ slots: [String: Int],
+        _ rowsPerSecond: Int,
+        _ report: inout Report
+    ) async throws {
+        var after = EventPosition(occurredAt: window.lowerBound, id: EventID(high: 0, low: 0))
+        while true {
+            let start = ContinuousClock.now
+            let query = SelectUnfilled(tenant: access.tenant, after: after, end: window.upperBound, versions: history.unfilledVersions)
+            let collector = RowCollector<UnfilledRow>(mostBytes: Self.batchBytes) { $0.fields.count + $0.extra.count }
+            do {
+                try await access.stream(query, patience: patience, deadline: deadline) { try collector.add($0) }
+            } catch is EnoughRows {}
+            let rows = collector.rows
+            guard let last = rows.last else { return }
+            after = last.position
+            let changed = rows.compactMap { $0.filled(history, slots) }
+            if !changed.isEmpty {
+                let deadline = deadline
+                try await access.transaction(deadline: deadline) { [access] connection in
+                    try connection.take(.reading, of: access, deadline: deadline)
+                    _ = try connection.execute(FillSlots(tenant: access.tenant, rows: changed), deadline: deadline)
+                }
+                report.filled += changed.count
+            }
+            let pace = Duration.seconds(1) * rows.count / max(rowsPerSecond, 1)
+            try await Task.sleep(until: start + pace, clock: .continuous)
+        }
+    }
+
+    private func note(_ state: SlotFillState) async throws {
+        let deadline = deadline
+        try await access.transaction(deadline: deadline) { [access] connection in
+            try connection.take(.reading, of: access, deadline: deadline)
+            _ = try connection.execute(NoteSlotFill(tenant: access.tenant, state: state), deadline: deadline)
+        }
+    }
+}
+
+extension UnfilledRow {
+    /// The same with the slots of the newest shape; nil when it has them.
+    fileprivate func filled(_ history: SchemaHistory, _ numbers: [String: Int]) -> UnfilledRow? {
+        let shaped = history.shaped(fields: fields, extra: extra, readWith: versionNumber)
+        let texts = history.slotTexts(shaped.fields, slots: numbers)
+        var slots = slots
+        // A slot of another field, that this version has no more, keeps what it has.
+        for slot in numbers.values { slots[slot - 1] = texts[slot] }
+        guard slots != self.slots else { return nil }
+        return UnfilledRow(
+            occurredAt: occurredAt,
+            id: id,
+            versionNumber: versionNumber,
+            fields: fields,
+            extra: extra,
+            slots: slots
+        )
+    }
+}
+
+extension Month {
+    /// The start of the month after this one.
+    fileprivate var next: Timestamp {
+        Month(of: Timestamp(microsecondsSince1970: (Int64(firstDay) + 32) * 86_400_000_000)).start(monthsBack: 0)
+    }
+}
+
+extension Timestamp {
+    /// The last that PostgreSQL and RFC 3339 both write.
+    fileprivate static let latestWritable = Timestamp(microsecondsSince1970: 253_402_300_799_000_000)
+}
+
+extension Administration {
+    /// Fills in the slots of one tenant's old rows.
+    package func slotFill(tenant slug: String) async throws -> SlotFill {
+        SlotFill(try await access(tenant: slug))
+    }
+}

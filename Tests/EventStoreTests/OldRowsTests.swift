@@ -1,0 +1,191 @@
+import EventCore
+import Postgres
+import TestSupport
+import Testing
+
+@testable import EventStore
+
+/// Rows of old versions, read and filtered as the newest has them.
+@Suite struct OldRowsTests {
+    /// Applies a version, and stores one record for each of these.
+    private func store(_ fields: String, _ records: [String], _ fixture: Fixture, secondsAgo: Double) async throws {
+        _ = try await fixture.administration.applySchema(
+            tenant: "acme",
+            document: SchemaDocument(yaml: "schema: s\nfields:\n" + fields.split(separator: ";").map { "  \($0)\n" }.joined()),
+            allowBreaking: true
+        )
+        let source = try #require(try await fixture.source(fixture.acme))
+        var mapper = RecordMapper()
+        let events = try records.enumerated().map { place, record in
+            let at = Timestamp(microsecondsSince1970: fixture.now.microsecondsSince1970 - Int64((secondsAgo - Double(place)) * 1_000_000))
+            return try mapper.accept(
+                Array(record.utf8),
+                from: source,
+                receivedAt: at,
+                window: AcceptanceWindow(now: at, retentionDays: 3650)
+            ).get()
+        }
+        _ = try await fixture.writer.store(events, deadline: fixture.deadline)
+    }
+
+    private func find(_ fixture: Fixture, _ field: String, _ comparison: FieldFilter.Comparison = .equals, _ text: String, limit: Int = 100)
+        async throws -> [String]
+    {
+        let reader = EventReader(fixture.database, freshness: .zero)
+        let page = try await reader.page(
+            of: fixture.acme.id,
+            retentionDays: 3650,
+            filter: EventFilter(fields: [FieldFilter(field: field, comparison: comparison, text: text)]),
+            after: nil,
+            limit: limit,
+            now: fixture.now,
+            deadline: fixture.deadline
+        )
+        return page.events.map { String(decoding: $0.fields, as: UTF8.self) }
+    }
+
+    @Test func filtersMatchRowsOfEveryVersion() async throws {
+        let fixture = try await Fixture.make()
+        try await store("building: { from: /b, type: string }", [#"{"b":"7"}"#, #"{"b":"x"}"#], fixture, secondsAgo: 900)
+        try await store(
+            "site: { from: /b, type: string, renamed_from: building, indexed: true }",
+            [#"{"b":"7"}"#],
+            fixture,
+            secondsAgo: 800
+        )
+        try await store("site: { from: /b, type: integer, indexed: true }", [#"{"b":7}"#, #"{"b":70}"#], fixture, secondsAgo: 700)
+        #expect(try await find(fixture, "site", .equals, "7").count == 3)
+        #expect(try await find(fixture, "site", .min, "8").count == 1)
+        #expect(try await find(fixture, "site", .max, "7.5").count == 3)
+        #expect(try await find(fixture, "site", .equals, "71").isEmpty)
+        await #expect(throws: StoreError.self) { try await find(fixture, "building", .equals, "7") }
+        // The value that could not be cast is null, and the original is in extra.
+        let reader = EventReader(fixture.database, freshness: .zero)
+        let all = try await reader.page(
+            of: fixture.acme.id,
+            retentionDays: 3650,
+            filter: EventFilter(),
+            after: nil,
+            limit: 9,
+            now: fixture.now,
+            deadline: fixture.deadline
+        )
+        let oddOne = all.events.first { String(decoding: $0.extra, as: UTF8.self).contains("x") }
+        #expect(oddOne.map { String(decoding: $0.fields, as: UTF8.self) } == #"{"site":null}"#)
+        #expect(oddOne.map { String(decoding: $0.extra, as: UTF8.self) } == #"{"b":"x"}"#)
+        let one = try await reader.event(
+            try #require(oddOne).id,
+            of: fixture.acme.id,
+            retentionDays: 3650,
+            now: fixture.now,
+            deadline: fixture.deadline
+        )
+        #expect(one.map { String(decoding: $0.fields, as: UTF8.self) } == #"{"site":null}"#)
+    }
+
+    @Test func walksPastRowsThatOnlyMightHaveMatched() async throws {
+        let fixture = try await Fixture.make()
+        let records = (0..<900).map { #"{"n":"\#($0)"}"# }
+        try await store("n: { from: /n, type: string }", records, fixture, secondsAgo: 5_000)
+        try await store("n: { from: /n, type: integer }", [#"{"n":3}"#], fixture, secondsAgo: 100)
+        #expect(try await find(fixture, "n", .equals, "3").count == 2)
+        #expect(try await find(fixture, "n", .max, "9", limit: 5).count == 5)
+    }
+
+    @Test func findsDefaultsInRowsThatHaveNone() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string }", [#"{"a":"x"}"#, "{}"], fixture, secondsAgo: 900)
+        try await store("a: { from: /a, type: string, default: none, indexed: true }", ["{}", #"{"a":"y"}"#], fixture, secondsAgo: 800)
+        #expect(try await find(fixture, "a", .equals, "none").count == 2)
+        #expect(try await find(fixture, "a", .equals, "x").count == 1)
+        #expect(try await find(fixture, "a", .equals, "y").count == 1)
+    }
+
+    @Test func pagesThroughFilteredRows() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string }", (0..<30).map { #"{"a":"v\#($0 % 3)","n":\#($0)}"# }, fixture, secondsAgo: 900)
+        let reader = EventReader(fixture.database, freshness: .zero)
+        var seen: [EventID] = []
+        var after: EventPosition?
+        repeat {
+            let page = try await reader.page(
+                of: fixture.acme.id,
+                retentionDays: 3650,
+                filter: EventFilter(fields: [FieldFilter(field: "a", comparison: .equals, text: "v1")]),
+                after: after,
+                limit: 3,
+                now: fixture.now,
+                deadline: fixture.deadline
+            )
+            seen += page.events.map(\.id)
+            after = page.next
+        } while after != nil
+        #expect(seen.count == 10 && Set(seen).count == 10)
+    }
+}
+
+/// What backfill does for them.
+extension OldRowsTests {
+    @Test func backfillPutsOldValuesIntoSlots() async throws {
+        let fixture = try await Fixture.make()
+        try await store("building: { from: /b, type: string }", [#"{"b":"7"}"#, #"{"b":"x"}"#, "{}"], fixture, secondsAgo: 70 * day)
+        try await store("site: { from: /b, type: integer, renamed_from: building, indexed: true }", [#"{"b":7}"#], fixture, secondsAgo: 700)
+        let fill = try await fixture.administration.slotFill(tenant: "acme")
+        let first = try await fill.run("s", rowsPerSecond: 100_000)
+        #expect(first.filled == 1 && first.openUntil != nil)
+        #expect(try await fixture.migrated.psql("SELECT count(*) FROM events WHERE k1 = '7'") == "2")
+        #expect(try await find(fixture, "site", .equals, "7").count == 2)
+        // Records that were on their way when the version was published can't come any more.
+        let later = Timestamp(microsecondsSince1970: fixture.now.microsecondsSince1970 + 2 * SlotFill.longestBody)
+        let second = try await fill.run("s", rowsPerSecond: 100_000, now: later)
+        #expect(second.filled == 0 && second.openUntil == nil)
+        #expect(try await fixture.migrated.psql("SELECT done_at IS NOT NULL FROM slot_fills") == "t")
+        #expect(try await find(fixture, "site", .equals, "7").count == 2)
+        #expect(try await find(fixture, "site", .equals, "8").isEmpty)
+        let schemas = try await EventReader(fixture.database, freshness: .zero).schemas(of: fixture.acme.id)
+        #expect(try schemas.query(FieldFilter(field: "site", comparison: .equals, text: "7")).places == [.slot(1, "7")])
+        // The next version begins anew.
+        try await store("site: { from: /b, type: integer, indexed: true, default: 9 }", [], fixture, secondsAgo: 1)
+        #expect(try await find(fixture, "site", .equals, "9").count == 1)
+        #expect(try await fill.run("s", rowsPerSecond: 100_000).filled == 1)
+        #expect(try await fixture.migrated.psql("SELECT count(*) FROM events WHERE k1 = '9'") == "1")
+    }
+
+    @Test func backfillHasNothingToDoWhereSlotsAreRight() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string, indexed: true }", [#"{"a":"x"}"#], fixture, secondsAgo: 70)
+        try await store("a: { from: /a, type: string, indexed: true };b: { from: /b, type: string }", [], fixture, secondsAgo: 7)
+        let fill = try await fixture.administration.slotFill(tenant: "acme")
+        #expect(try await fill.run("s", rowsPerSecond: 100_000).filled == 0)
+        await #expect(throws: StoreError.self) { try await fill.run("nope", rowsPerSecond: 1) }
+    }
+
+    /// What a slot is for: no row is looked at that does not match.
+    @Test func equalityOfAnIndexedFieldNeedsTheSlotsIndexAlone() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string, indexed: true }", [], fixture, secondsAgo: 900)
+        try await fixture.migrated.psql(
+            """
+            INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, k1, fields, extra)
+            SELECT \(fixture.acme.id.rawValue), now() - make_interval(secs => n), gen_random_uuid(), now(), 1, 1, 'v' || n % 5000,
+                   jsonb_build_object('a', 'v' || n % 5000), '{}'
+            FROM generate_series(1, 20000) n;
+            ANALYZE events
+            """
+        )
+        let schemas = try await EventReader(fixture.database, freshness: .zero).schemas(of: fixture.acme.id)
+        let places = try schemas.query(FieldFilter(field: "a", comparison: .equals, text: "v7")).places
+        #expect(places == [.slot(1, "v7")])
+        let window = fixture.now.adding(days: -1)..<fixture.now
+        let query = SelectEvents(tenant: fixture.acme.id, filter: EventFilter(), window: window, fields: [places], limit: 101).query
+        let literals = [
+            "$1": "\(fixture.acme.id.rawValue)", "$2": "'\(window.lowerBound.rfc3339())'", "$3": "'\(window.upperBound.rfc3339())'",
+            "$4": "'v7'",
+            "$5": "101",
+        ]
+        let sql = literals.reduce(query.sql) { $0.replacing($1.key, with: $1.value) }
+        let plan = try await fixture.migrated.psql("EXPLAIN \(sql)")
+        let isByIndex = plan.split(separator: "\n").contains { $0.contains("Index Cond") && $0.contains("k1 = 'v7'::text") }
+        #expect(isByIndex, "\(plan)")
+    }
+}

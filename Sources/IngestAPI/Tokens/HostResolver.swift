@@ -34,18 +34,13 @@ enum HostResolver {
     }
 
     private static func address(_ entry: addrinfo) -> NetworkAddress? {
-        guard let pointer = UnsafeRawPointer(entry.ai_addr) else { return nil }
-        switch entry.ai_family {
-        case AF_INET:
-            guard Int(entry.ai_addrlen) >= MemoryLayout<sockaddr_in>.size else { return nil }
-            let address = pointer.loadUnaligned(as: sockaddr_in.self).sin_addr
-            return withUnsafeBytes(of: address) { NetworkAddress(bytes: Array($0)) }
-        case AF_INET6:
-            guard Int(entry.ai_addrlen) >= MemoryLayout<sockaddr_in6>.size else { return nil }
-            let address = pointer.loadUnaligned(as: sockaddr_in6.self).sin6_addr
-            return withUnsafeBytes(of: address) { NetworkAddress(bytes: Array($0)) }
-        default:
-            return nil
-        }
+        guard let pointer = entry.ai_addr else { return nil }
+        // In words and back: the parts of a sockaddr_in6 have other names in another C module, and the compiler is right to mind.
+        var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        let length = socklen_t(text.count)
+        guard getnameinfo(pointer, entry.ai_addrlen, &text, length, nil, 0, NI_NUMERICHOST) == 0 else { return nil }
+        let name = String(decoding: text.prefix { $0 != 0 }.lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        // A link-local one may name its interface.
+        return NetworkAddress(String(name.prefix { $0 != "%" }))
     }
 }

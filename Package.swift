@@ -83,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "AdminCLI",
             dependencies: [
-                "EventStore", "EventCore", "Access", "Postgres", "Migrations", "LocalCluster", configuration,
+                "EventStore", "EventCore", "Access", "Postgres", "Migrations", "LocalCluster", configuration, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -112,6 +112,11 @@ let package = Package(
         .testTarget(
             name: "EventStoreTests",
             dependencies: ["EventStore", "EventCore", "Access", "Postgres", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AdminCLITests",
+            dependencies: ["AdminCLI", "EventStore", "EventCore", "Postgres", "LocalCluster", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

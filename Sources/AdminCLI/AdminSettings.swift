@@ -28,24 +28,48 @@ struct AdminSettings: Sendable {
 
     /// Connects to `DATABASE_ADMIN_URL`, else `DATABASE_URL`, else the database of a `sluice up` in this folder.
     func connect() async throws -> Connection {
+        let (configuration, advice) = try target()
+        return try await Self.connect(configuration, advice: advice)
+    }
+
+    /// Where that is, and what to do when nobody is there.
+    func target() throws -> (configuration: ConnectionConfiguration, advice: String) {
         let named =
             config.string(forKey: "database.admin.url", isSecret: true) ?? config.string(forKey: "database.url", isSecret: true)
-        if let named { return try await Self.connect(named, advice: "check DATABASE_ADMIN_URL, and that PostgreSQL runs there") }
+        if let named { return try Self.target(named, advice: "check DATABASE_ADMIN_URL, and that PostgreSQL runs there") }
         guard let own = try? DemoFile.read(home).databaseURL else {
             throw Failure("no database: set DATABASE_ADMIN_URL, like postgresql://admin@db.example/sluice, or start sluice up here")
         }
         LocalInstallation.forgetLibpqVariables()
-        return try await Self.connect(own, advice: "start sluice up, or set DATABASE_ADMIN_URL for another database")
+        return try Self.target(own, advice: "start sluice up, or set DATABASE_ADMIN_URL for another database")
     }
 
-    private static func connect(_ url: String, advice: String) async throws -> Connection {
+    private static func target(_ url: String, advice: String) throws -> (ConnectionConfiguration, String) {
         do {
-            let configuration = try ConnectionConfiguration(url: url, applicationName: "sluice")
+            return (try ConnectionConfiguration(url: url, applicationName: "sluice"), advice)
+        } catch {
+            throw Failure("no connection to PostgreSQL: \(advice) (\(error.message))", exitCode: Failure.askedWrongly)
+        }
+    }
+
+    private static func connect(_ configuration: ConnectionConfiguration, advice: String) async throws -> Connection {
+        do {
             return try await Connection.connect(configuration, deadline: .now + .seconds(10))
         } catch {
-            let isWrong = error.code == .invalidConfiguration
-            throw Failure("no connection to PostgreSQL: \(advice) (\(error.message))", exitCode: isWrong ? Failure.askedWrongly : 1)
+            throw Failure("no connection to PostgreSQL: \(advice) (\(error.message))")
         }
+    }
+
+    /// A setting of a name like `backup.retention.days`; nil when it is not set.
+    func text(_ key: String) -> String? { config.string(forKey: ConfigKey(stringLiteral: key)) }
+
+    /// A whole number of days, 1 and up.
+    func days(_ key: String, variable: String, default standard: Int) throws -> Int {
+        guard let text = text(key) else { return standard }
+        guard let days = Int(text), (1...36_500).contains(days) else {
+            throw Failure("\(variable) is a number of days, like \(standard)", exitCode: Failure.askedWrongly)
+        }
+        return days
     }
 
     /// `DATABASE_URL`, where the operator's own address is another.

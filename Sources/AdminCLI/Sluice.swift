@@ -12,7 +12,8 @@ struct Sluice: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, Migrate.self, DoctorCommand.self, TenantCommand.self, SourceCommand.self, KeyCommand.self, IssuerCommand.self,
-            TokenCommand.self, SchemaCommand.self, QuarantineCommand.self, AuditCommand.self,
+            TokenCommand.self, SchemaCommand.self, QuarantineCommand.self, AuditCommand.self, EventsCommand.self, PartitionsCommand.self,
+            RetentionCommand.self, BackupCommand.self, MaintainCommand.self,
         ]
     )
 }

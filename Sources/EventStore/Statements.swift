@@ -3,7 +3,8 @@ import Postgres
 
 /// Every statement of the store, for the test that prepares each of them on a migrated database.
 enum Statements {
-    static let fixed: [any Statement.Type] = [
+    static let fixed: [any Statement.Type] =
+        [
         SetTenant.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self, CursorSecret.self,
         InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, TransactionNumber.self,
         TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
@@ -19,7 +20,7 @@ enum Statements {
         DeleteIssuer.self,
         CurrentAccessEpoch.self, LegacyKeys.self, AddStoredEvents.self, NoteKeyUse.self, NoteKeySenders.self, RotateKey.self,
         ListKeySenders.self, InsertLegacyKey.self, CountLegacyKeys.self, UpdateTenant.self, SuspendTenant.self, StoredThisMonth.self,
-    ]
+        ] + lifeOfData
 
     /// The texts of those that are composed, for every combination of their parts.
     static var composed: [Query] {

@@ -49,7 +49,10 @@ import Testing
 
     @Test func showsReadersOneTenantOnly() async throws {
         let policies = try await lines(
-            "SELECT tablename, cmd, qual FROM pg_policies WHERE schemaname = 'sluice' AND 'sluice_reader' = ANY (roles) ORDER BY 1"
+            """
+            SELECT tablename, cmd, qual FROM pg_policies
+            WHERE schemaname = 'sluice' AND 'sluice_reader' = ANY (roles) AND permissive = 'PERMISSIVE' ORDER BY 1
+            """
         )
         let expected = "(tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::integer)"
         #expect(
@@ -136,8 +139,8 @@ import Testing
         #expect(
             functions == [
                 "add_stored_events", "check_isolation", "current_access_epoch", "cursor_secret", "ensure_month", "ensure_planned_months",
-                "find_issuer", "find_key", "issuer_names", "legacy_keys", "note_key_senders", "note_key_use", "publish_schema",
-                "readiness", "record_act", "sweep_quarantine", "sweep_remembered_ids",
+                "find_issuer", "find_key", "issuer_names", "legacy_keys", "maintenance_state", "note_key_senders", "note_key_use",
+                "publish_schema", "readiness", "record_act", "sweep_quarantine", "sweep_remembered_ids",
             ]
         )
     }

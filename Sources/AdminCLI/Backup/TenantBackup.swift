@@ -1,0 +1,125 @@
+import EventCore
+import EventStore
+import Foundation
+import Postgres
+
+/// One tenant's rows in files of COPY's text format, a table each, and back beside the tenants that are there.
+struct TenantBackup: Sendable {
+    let configuration: ConnectionConfiguration
+    let folder: BackupFolder
+    let progress: @Sendable (String) -> Void
+
+    func create(slug: String, _ connection: Connection) async throws -> BackupFolder.Entry {
+        try folder.make()
+        let administration = Administration(connection: connection, actor: AdminSettings.actor)
+        guard let tenant = try await administration.tenant(slug: slug) else {
+            throw Failure("there is no tenant \(slug); sluice tenant list shows all")
+        }
+        let source = BackupSource(connection)
+        let facts = try await source.begin()
+        let name = folder.newName(facts.asOf, suffix: "-\(slug)")
+        let path = "\(folder.path)/\(name)"
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path,
+                withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700]
+            )
+            let copy = TenantCopy(connection)
+            let tables = try await copy.tables()
+            for table in tables {
+                let file = try NewFile("\(path)/\(table.name).copy")
+                try await copy.rows(of: tenant.id, in: table) { try file.write($0) }
+                try file.close()
+            }
+            let manifest = BackupManifest(
+                kind: .tenant,
+                createdAt: facts.asOf.rfc3339(),
+                database: facts.identity.key,
+                databaseName: facts.identity.name,
+                migration: facts.identity.migration,
+                rows: try await copy.counts(of: tenant.id),
+                files: try Checksum.files(in: path),
+                tenant: slug,
+                columns: tables.map { BackupManifest.Columns(table: $0.name, names: $0.columns) }
+            )
+            try manifest.write(path)
+            await source.end()
+        } catch {
+            await source.end()
+            try? FileManager.default.removeItem(atPath: path)
+            throw error
+        }
+        return try folder.find(name)
+    }
+
+    /// - Returns: rows by table, as they were counted in the database.
+    func restore(_ entry: BackupFolder.Entry, slug: String, _ connection: Connection) async throws -> [String: Int] {
+        guard let manifest = entry.manifest, manifest.kind == .tenant, manifest.tenant == slug, let columns = manifest.columns else {
+            throw Failure("\(entry.name) is no backup of \(slug) alone; make one with sluice backup create --tenant \(slug)")
+        }
+        let administration = Administration(connection: connection, actor: AdminSettings.actor)
+        guard try await administration.tenant(slug: slug) == nil else {
+            throw Failure("there is a tenant \(slug) already: a restore never writes over one")
+        }
+        try Checksum.verify(manifest, in: entry.path)
+        let copy = TenantCopy(connection)
+        let tables = columns.map { TenantTable(name: $0.table, columns: $0.names) }
+        let known = try await copy.tables()
+        guard Set(tables.map(\.name)).isSubset(of: known.map(\.name)) else {
+            throw Failure("\(entry.name) has tables that this database has not: run sluice migrate, or use a newer sluice")
+        }
+        let script = FileManager.default.temporaryDirectory.appending(path: "sluice-restore-\(UUID().uuidString).sql").path(
+            percentEncoded: false
+        )
+        defer { unlink(script) }
+        let file = try NewFile(script)
+        try file.write(Array(TenantCopy.script(tables, now: known).utf8))
+        try file.close()
+        progress("\(slug): \(manifest.totalRows) rows")
+        let programs = try await PostgresPrograms(configuration, serverVersion: nil)
+        try await programs.run(
+            "psql",
+            ["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-f", script, "-d", programs.database],
+            directory: entry.path
+        )
+        guard let tenant = try await administration.tenant(slug: slug) else { throw Failure("\(slug) is not there after all") }
+        let rows = try await copy.counts(of: tenant.id)
+        let different = manifest.rows.keys.filter { rows[$0] != manifest.rows[$0] }.sorted()
+        guard different.isEmpty else {
+            throw Failure("the restored rows are not those of the backup in: \(different.joined(separator: ", "))")
+        }
+        try await administration.record(action: "tenant.restore", target: slug)
+        return rows
+    }
+}
+
+/// A file of the owner's that was not there before.
+private final class NewFile: Sendable {
+    private let path: String
+    private let descriptor: Int32
+
+    init(_ path: String) throws {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
+    }
+
+    func write(_ bytes: [UInt8]) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    func close() throws {
+        guard fsync(descriptor) == 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
+    }
+
+    deinit {
+        Foundation.close(descriptor)
+    }
+}

@@ -1,0 +1,50 @@
+import EventCore
+import EventStore
+import Postgres
+
+/// When a task is due.
+enum MaintenanceSchedule: Sendable {
+    case every(seconds: Int64)
+    case cron(CronLine)
+
+    /// After a failure, and after a run that was ended half-way.
+    static let retrySeconds: Int64 = 900
+
+    /// - Parameters:
+    ///   - last: what all daemons together know of its last run.
+    ///   - start: when this daemon was started: what was due before nobody ran the daemon is not made up for.
+    func isDue(last: MaintenanceRecord?, now: Timestamp, start: Timestamp) -> Bool {
+        let begun = last?.startedAt
+        if let last, let begun, last.hasFailed, now >= begun.adding(seconds: Self.retrySeconds) { return true }
+        switch self {
+        case .every(let seconds): return begun.map { now >= $0.adding(seconds: seconds) } ?? true
+        case .cron(let line): return line.previous(notAfter: now).map { $0 > (begun ?? start) } ?? false
+        }
+    }
+}
+
+extension Timestamp {
+    fileprivate func adding(seconds: Int64) -> Timestamp {
+        let (sum, overflow) = microsecondsSince1970.addingReportingOverflow(seconds * 1_000_000)
+        return overflow ? self : Timestamp(microsecondsSince1970: sum)
+    }
+}
+
+/// Something that has to be done now and then, by one daemon of all.
+struct MaintenanceTask: Sendable {
+    let name: String
+    let schedule: MaintenanceSchedule
+    /// Says what it did, in a line. Gets a connection of its own.
+    let run: @Sendable (Connection) async throws -> String
+}
+
+/// What a daemon waits by; a manual one in tests.
+protocol MaintenanceClock: Sendable {
+    func now() -> Timestamp
+    func sleep(seconds: Int) async throws
+}
+
+struct SystemClock: MaintenanceClock {
+    func now() -> Timestamp { .now() }
+    func sleep(seconds: Int) async throws { try await Task.sleep(for: .seconds(seconds)) }
+}

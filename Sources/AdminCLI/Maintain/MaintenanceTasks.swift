@@ -1,0 +1,92 @@
+import EventStore
+import Foundation
+import Postgres
+
+/// The tasks there are, as the environment wants them.
+struct MaintenanceTasks: Sendable {
+    let settings: AdminSettings
+    let folder: BackupFolder
+    let jobs: Int
+    let actor: AuditActor
+
+    /// - Throws: `Failure` for a setting that makes no sense: at the start, not at night.
+    func all() throws -> [MaintenanceTask] {
+        var tasks = [partitions, retention]
+        if let line = settings.text("db.backup.cronjob") {
+            do {
+                tasks.append(try backup(CronLine(line)))
+            } catch let error as CronLine.Invalid {
+                throw Failure("DB_BACKUP_CRONJOB: \(error)", exitCode: Failure.askedWrongly)
+            }
+        }
+        if let directory = settings.text("log.dir") {
+            tasks.append(logFiles(directory, try settings.days("logfile.retention.days", variable: "LOGFILE_RETENTION_DAYS", default: 7)))
+        }
+        return tasks
+    }
+
+    private var partitions: MaintenanceTask {
+        MaintenanceTask(name: "partitions", schedule: .every(seconds: 3_600)) { connection in
+            "\(try await Partitions(connection).ensure()) made"
+        }
+    }
+
+    /// With the sweeps of refused records and remembered ids.
+    private var retention: MaintenanceTask {
+        MaintenanceTask(name: "retention", schedule: .every(seconds: 3_600)) { [actor] connection in
+            let outcome = try await Retention(connection, actor: actor).run()
+            let rows = outcome.deleted.values.reduce(0, +)
+            let waiting = outcome.waitingMonths.isEmpty ? "" : ", \(outcome.waitingMonths.count) left to the next run"
+            return """
+                \(outcome.droppedMonths.count) months dropped\(waiting), \(rows) rows, \(outcome.refused) refused records and \
+                \(outcome.rememberedIDs) remembered ids deleted
+                """
+        }
+    }
+
+    private func backup(_ line: CronLine) throws -> MaintenanceTask {
+        let days = try settings.backupRetentionDays
+        let configuration = try settings.target().configuration
+        return MaintenanceTask(name: "backup", schedule: .cron(line)) { [folder, jobs] connection in
+            let creator = BackupCreator(
+                configuration: configuration,
+                connection: connection,
+                folder: folder,
+                jobs: jobs,
+                progress: { _ in }
+            )
+            let entry = try await creator.create()
+            let pruned = try folder.prune(olderThan: days, now: Date())
+            return "\(entry.name): \(entry.manifest?.totalRows ?? 0) rows; \(pruned.count) old ones deleted"
+        }
+    }
+
+    private func logFiles(_ directory: String, _ days: Int) -> MaintenanceTask {
+        MaintenanceTask(name: "logs", schedule: .every(seconds: 3_600)) { _ in
+            "\(try LogFiles(directory: directory).prune(olderThan: days, now: Date())) old files deleted"
+        }
+    }
+}
+
+/// The files that `LOG_DIR` collects.
+struct LogFiles: Sendable {
+    let directory: String
+
+    /// Deletes those that nobody wrote to for so many days; how many. Only files called like ours: `sluice….log…`.
+    func prune(olderThan days: Int, now: Date) throws -> Int {
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: directory)
+        } catch {
+            throw Failure("LOG_DIR \(directory) cannot be read: \(error.localizedDescription)")
+        }
+        let limit = now.addingTimeInterval(-86_400 * Double(days))
+        var deleted = 0
+        for name in names where name.hasPrefix("sluice") && name.contains(".log") {
+            let path = "\(directory)/\(name)"
+            guard let facts = FileFacts(path), facts.isFile, facts.modifiedAt < limit else { continue }
+            if unlink(path) == 0 { deleted += 1 }
+        }
+        return deleted
+    }
+}

@@ -1,0 +1,193 @@
+import Foundation
+import LocalCluster
+import Postgres
+import TestSupport
+import Testing
+
+@testable import AdminCLI
+
+/// Backups by the real tool: what comes back is what was there.
+@Suite struct BackupTests {
+    /// Every table's rows, hashed, in the order of their texts.
+    private func contents(_ cluster: TestCluster, _ database: String) async throws -> String {
+        let tables = try await cluster.psql(
+            """
+            SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(md5(r::text), '''' ORDER BY md5(r::text))) FROM sluice.%I r',
+                                     relname, relname), ' UNION ALL ' ORDER BY relname)
+            FROM pg_class WHERE relnamespace = 'sluice'::regnamespace AND relkind = 'r'
+            """,
+            database: database
+        )
+        return try await cluster.psql("SET timezone = 'UTC'; \(tables) ORDER BY 1", database: database)
+    }
+
+    private func name(_ url: String) -> String { String(url.split(separator: "/").last?.prefix { $0 != "?" } ?? "") }
+
+    private func backups(_ tool: CommandLineTool) async throws -> [[String: Any]] {
+        try #require(try await tool.json("backup", "list") as? [[String: Any]])
+    }
+
+    @Test func restoresIntoAnEmptyClusterRowForRow() async throws {
+        let cluster = try await TestCluster.startPrivate()
+        let filled = try await FilledDatabase.make(in: cluster)
+        let tool = try CommandLineTool.make(filled.adminURL)
+        let before = try await contents(cluster, name(filled.adminURL))
+        #expect(before.contains("events_") && before.split(separator: "\n").count > 20)
+        let made = try await tool.run("backup", "create", "--jobs", "2")
+        #expect(made.status == .exited(0), "\(made.output)")
+        let listed = try #require(try await backups(tool).first)
+        #expect(listed["rows"] as? Int ?? 0 > 1_400 && listed["archived_months"] as? Int == 6 && listed["complete"] as? Bool == true)
+        let backup = try #require(listed["name"] as? String)
+
+        // A cluster that has never seen a role of ours, and a database that is not there.
+        let other = try await TestCluster.startPrivate()
+        let target = other.url(role: TestCluster.superuser, database: "restored")
+        let restorer = CommandLineTool(database: target, home: tool.home)
+        let restored = try await restorer.run("backup", "restore", backup, "--jobs", "2")
+        #expect(restored.status == .exited(0), "\(restored.output)")
+        #expect(try await contents(other, "restored") == before)
+        #expect(try await other.psql("SELECT count(*) FROM sluice.check_isolation()", database: "restored") == "0")
+        let again = try await restorer.run("backup", "restore", backup)
+        #expect(again.status == .exited(1) && again.output.contains("already"), "never over what is there: \(again.output)")
+        try await other.remove()
+
+        // And into the same cluster, after the worst.
+        try await cluster.psql("DROP DATABASE \(name(filled.adminURL)) WITH (FORCE)")
+        let back = try await tool.run("backup", "restore", backup)
+        #expect(back.status == .exited(0), "\(back.output)")
+        #expect(try await contents(cluster, name(filled.adminURL)) == before)
+        try await cluster.remove()
+        tool.remove()
+    }
+
+    @Test func archivesAClosedMonthOnceUntilItChanges() async throws {
+        let filled = try await FilledDatabase.make()
+        let tool = try CommandLineTool.make(filled.adminURL)
+        func archives() -> Set<String> {
+            Set((try? FileManager.default.contentsOfDirectory(atPath: "\(tool.home)/backups/months")) ?? [])
+        }
+        // Nothing has changed for long: an hour's margin is kept for what was in flight.
+        try await filled.psql("UPDATE months SET altered_at = now() - interval '2 hours' WHERE altered_at IS NOT NULL")
+        #expect(try await tool.run("backup", "create").status == .exited(0))
+        let first = archives()
+        #expect(first.count == 6)
+        #expect(try await tool.run("backup", "create").status == .exited(0))
+        #expect(archives() == first)
+        let changed = try await filled.psql(
+            """
+            UPDATE events SET extra = '{"changed": true}' WHERE occurred_at IN (SELECT min(occurred_at) FROM events) RETURNING to_char(
+                occurred_at AT TIME ZONE 'UTC', 'YYYY_MM')
+            """
+        )
+        #expect(try await tool.run("backup", "create").status == .exited(0))
+        let added = archives().subtracting(first)
+        #expect(added.count == 1 && added.first?.contains(changed.prefix(7)) == true, "\(added) \(changed)")
+        #expect(try await backups(tool).count == 3)
+        tool.remove()
+    }
+
+    @Test func seesADamagedFileBeforeItTouchesTheDatabase() async throws {
+        let filled = try await FilledDatabase.make()
+        let tool = try CommandLineTool.make(filled.adminURL)
+        #expect(try await tool.run("backup", "create").status == .exited(0))
+        #expect(try await tool.run("backup", "list", "--verify").status == .exited(0))
+        let backup = try #require(try await backups(tool).first?["name"] as? String)
+        let month = try #require(try FileManager.default.contentsOfDirectory(atPath: "\(tool.home)/backups/months").first)
+        let folder = "\(tool.home)/backups/months/\(month)/dump"
+        let file = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { $0.hasSuffix(".gz") })
+        var bytes = try #require(FileManager.default.contents(atPath: "\(folder)/\(file)"))
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: URL(filePath: "\(folder)/\(file)"))
+        #expect(try await tool.run("backup", "list", "--verify").status == .exited(1))
+        let empty = CommandLineTool(database: try await TestCluster.shared().makeDatabase(), home: tool.home)
+        let run = try await empty.run("backup", "restore", backup)
+        #expect(run.status == .exited(1) && run.output.contains("damaged"), "\(run.output)")
+        tool.remove()
+    }
+
+    @Test func prunesOldBackupsButNeverTheNewestAndNoMonthThatIsNamed() async throws {
+        let filled = try await FilledDatabase.make()
+        let tool = try CommandLineTool.make(filled.adminURL)
+        for _ in 0..<2 { #expect(try await tool.run("backup", "create").status == .exited(0)) }
+        let folder = BackupFolder(path: "\(tool.home)/backups")
+        #expect(try folder.prune(olderThan: 30, now: Date()).isEmpty)
+        let names = try folder.backups().map(\.name)
+        let later = Date(timeIntervalSinceNow: 31 * 86_400)
+        let pruned = try folder.prune(olderThan: 30, now: later)
+        #expect(pruned.contains(names[0]) && !pruned.contains(names[1]))
+        let newest = try #require(try folder.backups().first?.manifest)
+        #expect(Set(try folder.months().map(\.name)) == Set(newest.months.map(\.folder)))
+        // What did not come to its end goes when it is a day old.
+        try FileManager.default.createDirectory(atPath: "\(folder.path)/20200101T000000Z", withIntermediateDirectories: false)
+        #expect(try folder.prune(olderThan: 30, now: Date()).isEmpty)
+        #expect(try folder.prune(olderThan: 30, now: later) == ["20200101T000000Z"])
+        let asked = try await tool.run("backup", "prune")
+        #expect(asked.status == .exited(64) && asked.output.contains("--yes"), "\(asked.output)")
+        #expect(try await tool.run("backup", "prune", "--yes").status == .exited(0))
+        tool.remove()
+    }
+
+    @Test func exportsOneTenantAndPutsItBackAlone() async throws {
+        let filled = try await FilledDatabase.make()
+        let cluster = try await TestCluster.shared()
+        let tool = try CommandLineTool.make(filled.adminURL)
+        let before = try await contents(cluster, name(filled.adminURL))
+        let made = try await tool.run("backup", "create", "--tenant", "acme")
+        #expect(made.status == .exited(0), "\(made.output)")
+        let listed = try #require(try await backups(tool).first)
+        #expect(listed["kind"] as? String == "tenant acme" && listed["rows"] as? Int == 708, "\(listed)")
+        let backup = try #require(listed["name"] as? String)
+        let taken = try await tool.run("backup", "restore", backup, "--tenant", "acme")
+        #expect(taken.status == .exited(1) && taken.output.contains("acme"), "never over what is there: \(taken.output)")
+
+        #expect(try await tool.run("tenant", "delete", "acme", "--yes").status == .exited(0))
+        #expect(try await filled.psql("SELECT count(*) FROM events") == "700")
+        try await filled.psql("UPDATE tenants SET retention_days = 1; SELECT 1")
+        #expect(try await tool.run("retention", "run", "--yes").status == .exited(0))
+        try await filled.psql("UPDATE tenants SET retention_days = 3650")
+        let restored = try await tool.run("backup", "restore", backup, "--tenant", "acme")
+        #expect(restored.status == .exited(0), "\(restored.output)")
+        let of = "JOIN tenants t USING (tenant_id) WHERE t.slug = 'acme'"
+        #expect(try await filled.psql("SELECT count(*), count(DISTINCT (occurred_at, id)) FROM events \(of)") == "700|700")
+        for (table, rows) in [
+            ("sources", 1), ("schemas", 1), ("schema_slots", 1), ("api_keys", 1), ("quarantine", 1), ("remembered_ids", 1),
+        ] {
+            #expect(try await filled.psql("SELECT count(*) FROM \(table) \(of)") == "\(rows)", "\(table)")
+        }
+        #expect(try await filled.psql("SELECT count(*) FROM sluice.check_isolation()") == "0")
+        #expect(try await tool.run("source", "create", "acme", "another", "--profile", "generic").status == .exited(0))
+        #expect(before.contains("events_"))
+
+        // Beside other tenants with the same numbers, it gets another one.
+        let elsewhere = try await FilledDatabase.make()
+        let there = CommandLineTool(database: elsewhere.adminURL, home: tool.home)
+        try await elsewhere.psql("UPDATE tenants SET slug = 'initech' WHERE slug = 'acme'; DELETE FROM api_keys WHERE key_id LIKE '%1'")
+        let moved = try await there.run("backup", "restore", backup, "--tenant", "acme")
+        #expect(moved.status == .exited(0), "\(moved.output)")
+        #expect(
+            try await elsewhere.psql("SELECT slug, count(*) FROM events JOIN tenants USING (tenant_id) GROUP BY 1 ORDER BY 1")
+                == "acme|700\nglobex|700\ninitech|700"
+        )
+        tool.remove()
+    }
+
+    @Test func keepsPasswordsOutOfArguments() throws {
+        let configuration = try ConnectionConfiguration(url: "postgresql://user:s3cret@db.example:5433/events?sslmode=require")
+        let environment = configuration.childEnvironment
+        #expect(environment["PGPASSWORD"] == "s3cret" && environment["PGHOST"] == "db.example" && environment["PGPORT"] == "5433")
+        #expect(environment["PGUSER"] == "user" && environment["PGDATABASE"] == "events" && environment["PGSSLMODE"] == "require")
+        #expect(configuration.onDatabase("postgres").childEnvironment["PGDATABASE"] == "postgres")
+    }
+
+    @Test func refusesALoginThatWouldDumpMonthsEmpty() async throws {
+        let filled = try await FilledDatabase.make()
+        let cluster = try await TestCluster.shared()
+        let owner = cluster.url(role: "sluice_owner", database: name(filled.adminURL))
+        try await cluster.psql("ALTER ROLE sluice_owner LOGIN")
+        let tool = try CommandLineTool.make(owner)
+        let run = try await tool.run("backup", "create")
+        #expect(run.status == .exited(1) && run.output.contains("superuser"), "\(run.output)")
+        try await cluster.psql("ALTER ROLE sluice_owner NOLOGIN")
+        tool.remove()
+    }
+}

@@ -1,0 +1,167 @@
+import EventCore
+import EventStore
+import Foundation
+import LocalCluster
+import Postgres
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import AdminCLI
+
+@Suite struct MaintainTests {
+    /// Time that stands still until a test moves it.
+    private final class ManualClock: MaintenanceClock {
+        private let time: Mutex<Timestamp>
+        private let sleeps = Atomic(0)
+
+        init(_ time: Timestamp) {
+            self.time = Mutex(time)
+        }
+
+        func now() -> Timestamp { time.withLock { $0 } }
+
+        func set(_ text: String) throws {
+            let moment = try #require(Timestamp(rfc3339: text))
+            time.withLock { $0 = moment }
+        }
+
+        /// Looks again as soon as others had their turn.
+        func sleep(seconds: Int) async throws {
+            try Task.checkCancellation()
+            sleeps.add(1, ordering: .relaxed)
+            try await Task.sleep(for: .milliseconds(2))
+        }
+
+        var rounds: Int { sleeps.load(ordering: .relaxed) }
+    }
+
+    private func silent() -> MaintenanceOutput { MaintenanceOutput(isJSON: true) { _ in } }
+
+    @Test func letsOneOfTenDoEachTaskOnce() async throws {
+        let database = try await MigratedDatabase.make()
+        let clock = ManualClock(try #require(Timestamp(rfc3339: "2026-11-20T12:00:00Z")))
+        let runs = Atomic(0)
+        let task = MaintenanceTask(name: "backup", schedule: .cron(try CronLine("30 2 * * *"))) { _ in
+            runs.add(1, ordering: .relaxed)
+            return "done"
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<10 {
+                group.addTask {
+                    await Maintainer(connect: { try await database.connect() }, tasks: [task], clock: clock, log: self.silent()).run()
+                }
+            }
+            func pass(_ rounds: Int) async throws {
+                let reached = clock.rounds + rounds
+                #expect(try await eventually(within: .seconds(30)) { clock.rounds >= reached })
+            }
+            try await pass(30)
+            #expect(runs.load(ordering: .relaxed) == 0, "what was due before the start is not made up for")
+            for (night, count) in [("2026-11-21", 1), ("2026-11-22", 2), ("2026-11-23", 3)] {
+                try clock.set("\(night)T02:30:01Z")
+                #expect(try await eventually(within: .seconds(30)) { runs.load(ordering: .relaxed) == count })
+                try await pass(30)
+                #expect(runs.load(ordering: .relaxed) == count)
+            }
+            group.cancelAll()
+        }
+        let record = try await database.psql("SELECT task, runs, failures, detail FROM maintenance")
+        #expect(record == "backup|3|0|done")
+    }
+
+    @Test func takesOverFromALeaderThatIsGone() async throws {
+        let database = try await MigratedDatabase.make()
+        let leader = try await database.connect()
+        #expect(try await leader.takeSessionLock(Maintainer.lockName))
+        let clock = ManualClock(.now())
+        let runs = Atomic(0)
+        let task = MaintenanceTask(name: "t", schedule: .every(seconds: 60)) { _ in
+            runs.add(1, ordering: .relaxed)
+            return ""
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await Maintainer(connect: { try await database.connect() }, tasks: [task], clock: clock, log: self.silent()).run()
+            }
+            #expect(try await eventually { clock.rounds > 5 })
+            #expect(runs.load(ordering: .relaxed) == 0)
+            // As when its process or machine goes: the server ends the session.
+            try await database.psql("SELECT pg_terminate_backend(\(leader.serverBackendPID))")
+            #expect(try await eventually(within: .seconds(30)) { runs.load(ordering: .relaxed) == 1 })
+            group.cancelAll()
+        }
+        await leader.close()
+    }
+
+    @Test func writesDownAFailureAndTriesAgainLater() async throws {
+        let database = try await MigratedDatabase.make()
+        let clock = ManualClock(try #require(Timestamp(rfc3339: "2026-11-20T12:00:00Z")))
+        let task = MaintenanceTask(name: "t", schedule: .every(seconds: 86_400)) { _ in throw Failure("the disk is full") }
+        let maintainer = Maintainer(connect: { try await database.connect() }, tasks: [task], clock: clock, log: silent())
+        let connection = try await database.connect()
+        let start = clock.now()
+        for time in ["12:00:00", "12:14:59", "12:15:01"] {
+            try clock.set("2026-11-20T\(time)Z")
+            try await maintainer.runDue(connection, start: start)
+        }
+        await connection.close()
+        #expect(try await database.psql("SELECT runs, failures, detail, succeeded_at IS NULL FROM maintenance") == "2|2|the disk is full|t")
+    }
+
+    @Test func refusesABadLineAtTheStart() async throws {
+        let database = try await MigratedDatabase.make()
+        var tool = try CommandLineTool.make(database.adminURL)
+        for (name, value) in [
+            ("DB_BACKUP_CRONJOB", "61 2 * * *"), ("DB_BACKUP_CRONJOB", "daily"), ("BACKUP_RETENTION_DAYS", "-1"), ("LOG_FORMAT", "xml"),
+        ] {
+            tool.variables = ["DB_BACKUP_CRONJOB": "0 0 * * *"].merging([name: value]) { $1 }
+            let run = try await tool.run("maintain", "--once")
+            #expect(run.status == .exited(64) && run.output.contains(name), "\(run.output)")
+        }
+        tool.remove()
+    }
+
+    @Test func doesWhatIsDueAndEndsOnSIGTERM() async throws {
+        let database = try await MigratedDatabase.make()
+        try await database.psql(
+            """
+            ALTER TABLE events DETACH PARTITION events_\(try await database.psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')"));
+            SELECT 1
+            """
+        )
+        var tool = try CommandLineTool.make(database.adminURL)
+        let logs = "\(tool.home)/logs"
+        try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
+        for name in ["sluice-api.log", "sluice-api.log.1", "notes.txt"] {
+            try Data().write(to: URL(filePath: "\(logs)/\(name)"))
+            guard name != "sluice-api.log" else { continue }
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSinceNow: -8 * 86_400)],
+                ofItemAtPath: "\(logs)/\(name)"
+            )
+        }
+        tool.variables = ["LOG_DIR": logs, "LOG_FORMAT": "json", "DB_BACKUP_CRONJOB": "* * * * *"]
+        let output = "\(tool.home)/maintain.log"
+        let daemon = try await ProcessSpawner.shared.spawn(
+            ChildCommand(
+                try BuiltProgram.path("sluice"),
+                ["maintain"],
+                environment: tool.environment,
+                output: .appended(to: output),
+                signalOnParentDeath: .terminate
+            )
+        )
+        let isDone = try await eventually(within: .seconds(30)) {
+            try await database.psql("SELECT count(*) FROM maintenance WHERE succeeded_at IS NOT NULL AND task <> 'backup'") == "3"
+        }
+        let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
+        #expect(isDone, "\(said)")
+        #expect(try await database.psql("SELECT detail FROM maintenance WHERE task = 'partitions'") == "1 made")
+        #expect(Set(try FileManager.default.contentsOfDirectory(atPath: logs)) == ["sluice-api.log", "notes.txt"])
+        let busy = try await tool.run("maintain", "--once")
+        #expect(busy.status == .exited(1) && busy.output.contains("already"), "\(busy.output)")
+        #expect(await daemon.terminate(grace: .seconds(20)) == .exited(0))
+        tool.remove()
+    }
+}

@@ -25,7 +25,8 @@ build: setup ## release build of all programs
 run: build ## build, then run everything on this machine: PostgreSQL, migrations, demo tenant, API
 	@exec .build/release/sluice up
 
-test: setup ## build and run all tests; they start the PostgreSQL that they need
+test: ## build and run all tests; they start the PostgreSQL that they need
+	@scripts/setup.sh test
 	@scripts/test.sh
 
 bench: ## measure a release build beside plain SQL; BENCH=single for one: see docs/performance.md

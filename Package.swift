@@ -62,10 +62,14 @@ let package = Package(
         ),
         .target(name: "Migrations", dependencies: ["Postgres", crypto], swiftSettings: settings, plugins: ["EmbedText"]),
         .target(name: "LocalCluster", swiftSettings: settings),
+        .target(name: "PrometheusText", dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")], swiftSettings: settings),
+        .target(name: "LogLines", dependencies: [logging], swiftSettings: settings),
         .executableTarget(
             name: "IngestAPI",
             dependencies: [
-                "CZlib", "EventStore", "EventCore", "Access", "Postgres", "Migrations", configuration, logging, serviceLifecycle,
+                "CZlib", "EventStore", "EventCore", "Access", "Postgres", "Migrations", "PrometheusText", "LogLines", configuration,
+                logging,
+                serviceLifecycle,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -77,14 +81,21 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: settings
+            exclude: ["Templates"],
+            swiftSettings: settings,
+            plugins: ["EmbedText"]
         ),
         .executableTarget(
             name: "AdminCLI",
             dependencies: [
                 "EventStore", "EventCore", "Access", "Postgres", "Migrations", "LocalCluster", configuration, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings
@@ -98,6 +109,12 @@ let package = Package(
         ),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "LocalClusterTests", dependencies: ["LocalCluster", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "PrometheusTextTests",
+            dependencies: ["PrometheusText", .product(name: "CoreMetrics", package: "swift-metrics")],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "LogLinesTests", dependencies: ["LogLines", "TestSupport", logging], swiftSettings: settings),
         .testTarget(name: "EventCoreTests", dependencies: ["EventCore"], swiftSettings: settings),
         .testTarget(
             name: "AccessTests",

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building and testing need and this machine lacks (Debian, Ubuntu); elsewhere says what to install.
-# Nothing happens when all is there. With the argument `bench` also what only the benchmarks need.
+# Nothing happens when all is there. With the argument `bench` also what only the benchmarks need, with `test` what only tests need.
 set -eu
 purpose=${1:-}
 
@@ -53,6 +53,7 @@ missing() {
     command -v curl > /dev/null 2>&1 || echo curl
     command -v setpriv > /dev/null 2>&1 || echo util-linux
     [ "$purpose" != bench ] || missing_for_bench
+    [ "$purpose" != test ] || missing_for_test
 }
 
 # pgbench and psql come with the server's packages; Debian's postgresql-client-common puts both into PATH.
@@ -63,9 +64,16 @@ missing_for_bench() {
     { command -v pgbench > /dev/null 2>&1 && command -v psql > /dev/null 2>&1; } || echo postgresql postgresql-client-common
 }
 
+# Real ones stand before the API in the tests, and check what it says of itself. Debian starts them when it installs them; nobody needs that.
+missing_for_test() {
+    for program in nginx haproxy prometheus promtool; do
+        [ -x "/usr/sbin/$program" ] || command -v "$program" > /dev/null 2>&1 || echo "$program" | sed 's/promtool/prometheus/; s/^nginx$/nginx-light/'
+    done | sort -u
+}
+
 case $purpose in
-    '' | bench) ;;
-    *) fail "knows the argument bench, or none; not $purpose." ;;
+    '' | bench | test) ;;
+    *) fail "knows the arguments bench and test, or none; not $purpose." ;;
 esac
 check_swift
 packages=$(missing | tr '\n' ' ')
@@ -107,9 +115,10 @@ case " $packages " in
         ;;
 esac
 
+# Servers that a package starts by itself are for tests of ours only: RUNLEVEL keeps them from being started.
 $as_root apt-get update -q
 # shellcheck disable=SC2086 # one word for each package
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
+$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -q -y --no-install-recommends $packages
 
 packages=$(missing | tr '\n' ' ')
 [ -z "$packages" ] || fail "still missing after the installation: ${packages% }. See what apt-get said above."

@@ -94,6 +94,8 @@ package struct Database: Sendable {
         }
     }
 
+    package var statistics: PoolStatistics { pool.statistics }
+
     package func close() async {
         await pool.close()
     }

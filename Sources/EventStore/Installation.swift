@@ -13,7 +13,7 @@ package struct Readiness: Sendable, Equatable {
 
 /// What belongs to the installation as a whole and to no tenant, as far as the API may see or do it.
 package struct Installation: Sendable {
-    private let database: Database
+    let database: Database
 
     package init(_ database: Database) {
         self.database = database

@@ -17,7 +17,7 @@ enum Statements {
         GuardedTables.self,
         ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
         IssuerNames.self, FindIssuer.self, InsertIssuer.self, ListIssuers.self,
-        DeleteIssuer.self,
+        DeleteIssuer.self, OperationsFigures.self, NoteActivity.self, ListActivity.self,
         CurrentAccessEpoch.self, LegacyKeys.self, AddStoredEvents.self, NoteKeyUse.self, NoteKeySenders.self, RotateKey.self,
         ListKeySenders.self, InsertLegacyKey.self, CountLegacyKeys.self, UpdateTenant.self, SuspendTenant.self, StoredThisMonth.self,
         ] + lifeOfData

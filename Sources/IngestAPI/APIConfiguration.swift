@@ -1,5 +1,7 @@
 import Access
 import Configuration
+import Foundation
+import LogLines
 import Logging
 import Postgres
 
@@ -11,7 +13,15 @@ struct APIConfiguration: Sendable {
 
     var database: ConnectionConfiguration
     var listen: ListenAddress
+    /// Where metrics are served; nil: nowhere.
+    var adminListen: ListenAddress?
     var logLevel: Logger.Level
+    var logFormat: LogFormat
+    var logDestination: LogDestination
+    /// Between two looks at what only the database knows for the metrics.
+    var figuresPause: Duration
+    /// How long a server that is told to stop goes on as before, its `/readyz` at 503: load balancers send no more meanwhile.
+    var drainDelay: Duration
     /// How long a request may wait for each thing it waits for.
     var requestDeadline: Duration { limits.requestDeadline }
     var limits: IngestRoutes.Limits
@@ -45,11 +55,34 @@ struct APIConfiguration: Sendable {
         }
         self.listen = listen
 
+        let adminText = config.string(forKey: "admin.listen", default: "127.0.0.1:9464")
+        if adminText != "off" {
+            guard let admin = ListenAddress(adminText) else {
+                throw Invalid(description: "ADMIN_LISTEN is host:port, like 127.0.0.1:9464, or off")
+            }
+            adminListen = admin
+        }
+
         let level = config.string(forKey: "log.level", default: "info").lowercased()
         guard let logLevel = Logger.Level(rawValue: level) else {
             throw Invalid(description: "LOG_LEVEL is one of trace, debug, info, notice, warning, error, critical")
         }
         self.logLevel = logLevel
+
+        guard let logFormat = LogFormat(rawValue: config.string(forKey: "log.format", default: "text").lowercased()) else {
+            throw Invalid(description: "LOG_FORMAT is text or json")
+        }
+        self.logFormat = logFormat
+        logDestination = try Self.logDestination(config)
+
+        guard let drainDelay = Duration(seconds: config.string(forKey: "drain.delay", default: "1s")), drainDelay <= .seconds(60) else {
+            throw Invalid(description: "DRAIN_DELAY is a time like 1s, at most a minute")
+        }
+        self.drainDelay = drainDelay
+        guard let pause = Duration(seconds: config.string(forKey: "figures.pause", default: "30s")), pause >= .milliseconds(100) else {
+            throw Invalid(description: "FIGURES_PAUSE is a time like 30s, at least 100ms")
+        }
+        figuresPause = pause
 
         let deadline = config.string(forKey: "request.deadline", default: "10s")
         guard let requestDeadline = Duration(seconds: deadline), requestDeadline > .zero else {
@@ -78,6 +111,18 @@ struct APIConfiguration: Sendable {
         guard (1...1000).contains(databaseConnections), (1...64).contains(lanes) else {
             throw Invalid(description: "DB_CONNECTIONS is a number from 1 to 1000, DB_LANES one from 1 to 64")
         }
+    }
+
+    private static func logDestination(_ config: ConfigReader) throws -> LogDestination {
+        guard let folder = config.string(forKey: "log.dir"), !folder.isEmpty else { return .descriptor(STDERR_FILENO) }
+        let days = config.int(forKey: "logfile.retention.days", default: 7)
+        guard (1...3650).contains(days) else { throw Invalid(description: "LOGFILE_RETENTION_DAYS is a number of days from 1 to 3650") }
+        let mode: [FileAttributeKey: Any] = [.posixPermissions: 0o750]
+        try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: mode)
+        guard access(folder, W_OK | X_OK) == 0 else {
+            throw Invalid(description: "LOG_DIR is no folder that this process may write to")
+        }
+        return .folder(path: folder, name: "sluice-api", days: days)
     }
 
     private static let statementNames: [String: StatementNames] = ["auto": .auto, "on": .named, "off": .unnamed]

@@ -1,5 +1,6 @@
 import Access
 import Hummingbird
+import Logging
 import NIOCore
 
 /// What a request carries with it.
@@ -8,6 +9,8 @@ struct APIContext: RequestContext {
     private let channel: any Channel
     /// Who really sends: the peer, or whom a trusted proxy speaks for. Nil before the gate, and where there are no addresses.
     var clientAddress: IPAddress?
+    /// What is learnt of this request, for the log.
+    let note = RequestNote()
 
     init(source: Source) {
         coreContext = CoreRequestContextStorage(source: source)
@@ -16,6 +19,10 @@ struct APIContext: RequestContext {
 
     /// The other end of the connection, which may be a proxy.
     var peerAddress: IPAddress? { channel.remoteAddress.flatMap(IPAddress.init) }
+    /// Takes over what the sender calls its request.
+    mutating func name(_ requestID: String) {
+        logger[metadataKey: "hb.request.id"] = .string(requestID)
+    }
 
     /// Nobody waits for the answer any more.
     var isConnectionClosed: Bool { !channel.isActive }
@@ -23,6 +30,7 @@ struct APIContext: RequestContext {
     /// Nil ends the connection without a byte of answer: the one thing that makes the SAP client keep its event.
     func send(_ reply: Reply?) async -> Response {
         if let reply { return reply.response }
+        note.isClosed = true
         try? await channel.close().get()
         // Nothing of this is sent: the connection is gone.
         return Response(status: .serviceUnavailable)
@@ -31,7 +39,7 @@ struct APIContext: RequestContext {
 
 extension IPAddress {
     /// Nil for a Unix socket's.
-    fileprivate init?(_ address: SocketAddress) {
+    init?(_ address: SocketAddress) {
         // The address stands after family and port (sockaddr_in), and after the flow label too (sockaddr_in6: RFC 3493, 3.3).
         let parsed = address.withSockAddr { pointer, size -> IPAddress? in
             let bytes = UnsafeRawBufferPointer(start: pointer, count: size)

@@ -9,6 +9,7 @@ import ServiceLifecycle
 /// Builds the whole server: the one place where its parts are put together, for `main` and for tests.
 func buildApplication(
     _ configuration: APIConfiguration,
+    observing observation: Observation,
     logger: Logger
 ) -> some ApplicationProtocol {
     let database = Database(configuration.database, maximumConnections: configuration.databaseConnections)
@@ -33,7 +34,7 @@ func buildApplication(
         events: EventRoutes(reader: EventReader(database, timeout: deadline / 3), cursors: cursors, requestDeadline: deadline),
         schemas: SchemaRoutes(database: database, requestDeadline: deadline),
         quarantine: QuarantineRoutes(database: database, cursors: cursors, requestDeadline: deadline),
-        health: HealthRoutes(probe: health)
+        health: HealthRoutes(probe: health, closing: observation.closing)
     )
     let tokens = TokenVerifier(
         issuers: IssuerStore(database, epoch: epoch, timeout: deadline / 3),
@@ -46,7 +47,12 @@ func buildApplication(
         ingest: ingest
     )
 
+    let ledger = RequestLedger(table.routes, log: configuration.logLevel <= .info ? observation.log : nil)
+    Vitals.register(in: observation.registry, lanes: lanes, database: database, log: observation.log)
+    let admin = configuration.adminListen.map { AdminServer(address: $0, registry: observation.registry, logger: logger) }
+
     let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
+    router.add(middleware: AccessMiddleware(ledger: ledger))
     router.add(middleware: ProblemMiddleware())
     router.add(table, gate: gate)
 
@@ -56,7 +62,7 @@ func buildApplication(
             APIChannel(
                 base: HTTP1Channel(responder: responder),
                 settings: APIChannel.Settings(bodyDeadline: TimeAmount(deadline)),
-                direct: DirectIngest(gate: gate, routes: ingest)
+                direct: DirectIngest(gate: gate, routes: ingest, ledger: ledger)
             )
         },
         configuration: ApplicationConfiguration(
@@ -70,7 +76,14 @@ func buildApplication(
             LaneService(lanes: lanes),
             Housekeeper(installation: installation, logger: logger),
             IsolationWatch(probe: health),
-        ],
+            FiguresWatch(
+                installation: installation,
+                activity: ingest.metrics.activity,
+                registry: observation.registry,
+                logger: logger,
+                pause: configuration.figuresPause
+            ),
+        ] + [admin].compactMap { $0 },
         logger: logger
     )
 }

@@ -15,9 +15,14 @@ struct Doorkeeper: Sendable {
 
     /// The peer, or whom a trusted proxy speaks for.
     func client(of request: Request, context: APIContext) -> IPAddress? {
-        guard let peer = context.peerAddress else { return nil }
-        guard !proxies.isEmpty, let name = Self.forwardedFor else { return peer }
-        return proxies.client(peer: peer, forwarded: request.headers[values: name])
+        guard !proxies.isEmpty, let name = Self.forwardedFor else { return context.peerAddress }
+        return client(of: context.peerAddress, forwarded: request.headers[values: name])
+    }
+
+    /// - Parameter forwarded: the values of `X-Forwarded-For`, in their order.
+    func client(of peer: IPAddress?, forwarded: [String]) -> IPAddress? {
+        guard let peer, !proxies.isEmpty else { return peer }
+        return proxies.client(peer: peer, forwarded: forwarded)
     }
 
     func isSuspect(_ address: IPAddress?) -> Bool {

@@ -14,6 +14,7 @@ struct Gate: Sendable {
     func respond(to request: Request, context: APIContext, route: Route) async throws -> Response {
         var context = context
         context.clientAddress = doorkeeper.client(of: request, context: context)
+        context.note.address = context.clientAddress
         switch route.opening {
         case .open(let handler):
             return try await handler(request, context)
@@ -64,6 +65,7 @@ struct Gate: Sendable {
         do throws(AccessError) {
             let grant = try await authenticator.authenticate(credentials, for: scope, now: .now())
             admission.note(grant)
+            context.note.grant = grant
             return grant
         } catch {
             switch error {

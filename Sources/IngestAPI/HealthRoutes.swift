@@ -1,10 +1,12 @@
 import EventStore
 import Hummingbird
+import Metrics
 import Migrations
 
 /// `/livez`: alive, whatever else is not. `/readyz`: fit for traffic.
 struct HealthRoutes: Sendable {
     let probe: HealthProbe
+    let closing: ClosingSign
 
     func livez(_ request: Request, context: APIContext) async throws -> Response {
         var json = JSONWriter()
@@ -13,6 +15,9 @@ struct HealthRoutes: Sendable {
     }
 
     func readyz(_ request: Request, context: APIContext) async throws -> Response {
+        if closing.isUp {
+            throw Problem(.serviceUnavailable, "closing", "This server is shutting down.", headers: [.retryAfter: "1"])
+        }
         if let trouble = try await probe.trouble() {
             throw Problem(.serviceUnavailable, "not_ready", trouble, headers: [.retryAfter: "1"])
         }
@@ -32,7 +37,9 @@ final class HealthProbe: Sendable {
         newestMigration: Int32 = Migration.all.last?.number ?? 0,
         report: @escaping @Sendable ([IsolationFinding]) -> Void
     ) {
+        let probes = Counter(label: "sluice_database_probes_total")
         cache = FreshCache(lifetime: .seconds(1), capacity: 1) { _ in
+            probes.increment()
             let deadline = ContinuousClock.now + .milliseconds(900)
             do {
                 let readiness = try await probe.readiness(deadline: deadline)

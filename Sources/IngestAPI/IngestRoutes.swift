@@ -62,7 +62,7 @@ struct IngestRoutes: Sendable {
         )
         defer {
             let tally = intake.tally
-            metrics.count(tally)
+            metrics.count(tally, of: grant, from: source, at: intake.context.receivedAt)
             ticket.charge(records: tally.received, bytes: intake.receivedBytes, stored: tally.accepted + tally.quarantined)
         }
         var unreadable: Rejection?

@@ -39,9 +39,14 @@ struct IsolationWatch: Service {
     let probe: HealthProbe
 
     func run() async throws {
+        let ready = Gauge(label: "sluice_ready")
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                _ = try? await probe.trouble()
+                do {
+                    ready.record(try await probe.trouble() == nil ? 1 : 0)
+                } catch {
+                    ready.record(0)
+                }
                 try? await Task.sleep(for: .seconds(15))
             }
         }

@@ -9,8 +9,6 @@ import Postgres
 
 /// Where errors become HTTP, once for all routes; every answer carries the request's id.
 struct ProblemMiddleware: RouterMiddleware {
-    static let requestIDHeader = HTTPField.Name("X-Request-Id")
-
     func handle(
         _ request: Request,
         context: APIContext,
@@ -23,7 +21,9 @@ struct ProblemMiddleware: RouterMiddleware {
         } catch {
             response = problem(for: error, context: context).reply(requestID: requestID).response
         }
-        if let name = Self.requestIDHeader { response.headers[name] = requestID }
+        // An error's body is written by this, so its length stands here; the body itself would be taken for the next answer.
+        if request.method == .head { response = response.createHeadResponse() }
+        if let name = RequestName.header { response.headers[name] = requestID }
         return response
     }
 

@@ -38,6 +38,7 @@ struct RouteTable: Sendable {
             Route(method: .post, path: "/v1/quarantine/replay", opening: .scope(.admin, quarantine.replay)),
             Route(method: .get, path: "/livez", opening: .open(health.livez)),
             Route(method: .get, path: "/readyz", opening: .open(health.readyz)),
+            Route(method: .get, path: "/openapi.yaml", opening: .open(APIDescription.get)),
         ]
     }
 }

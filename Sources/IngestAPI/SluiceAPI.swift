@@ -2,23 +2,43 @@ import Configuration
 import EventStore
 import Foundation
 import Hummingbird
+import LogLines
 import Logging
+import Metrics
 import Postgres
+import ServiceLifecycle
+import UnixSignals
 
 @main
 struct SluiceAPI {
     static func main() async {
         do {
+            // A reader of the log that goes away is an error of that write, no end of this server.
+            signal(SIGPIPE, SIG_IGN)
             let configuration = try APIConfiguration(ConfigReader(provider: EnvironmentVariablesProvider()))
-            LoggingSystem.bootstrap(StreamLogHandler.standardError)
+            let observation = Observation(configuration)
+            defer { observation.log.drain(within: .seconds(1)) }
+            LoggingSystem.bootstrap { QueuedLogHandler(observation.log, label: $0) }
+            MetricsSystem.bootstrap(observation.registry)
             var logger = Logger(label: "sluice-api")
             logger.logLevel = configuration.logLevel
             try await refuseUnsafeLogin(configuration, logger: logger)
-            try await buildApplication(configuration, logger: logger).runService()
+            try await run(configuration, observation, logger: logger)
         } catch {
             printToStandardError("sluice-api: \(error)")
             exit(1)
         }
+    }
+
+    /// Until a signal ends it: first `/readyz` says so, for as long as a load balancer needs to notice; then no more is taken.
+    private static func run(_ configuration: APIConfiguration, _ observation: Observation, logger: Logger) async throws {
+        let services: [any Service] = [
+            buildApplication(configuration, observing: observation, logger: logger),
+            DrainNotice(sign: observation.closing, delay: configuration.drainDelay),
+        ]
+        try await ServiceGroup(
+            configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        ).run()
     }
 
     /// Ends the process when the database login could read every tenant. A database that is away is no reason not to start:

@@ -44,7 +44,7 @@ struct DeclaredRoute: Hashable {
     private static let expected: Set<String> = [
         "POST /v1/events ingest", "POST /hooks/{key} hook in the path", "GET /v1/events query", "GET /v1/events/{id} query",
         "GET /v1/schemas admin", "PUT /v1/schemas/{name} admin", "GET /v1/quarantine admin", "POST /v1/quarantine/replay admin",
-        "GET /livez open", "GET /readyz open",
+        "GET /livez open", "GET /readyz open", "GET /openapi.yaml open",
     ]
 
     @Test func opensEachRouteToOneScope() throws {

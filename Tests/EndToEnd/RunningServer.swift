@@ -8,26 +8,39 @@ import TestSupport
 /// The real `sluice-api` in a process of its own, on a free port.
 final class RunningServer: Sendable {
     let port: Int
+    /// Of the admin address.
+    let adminPort: Int
     let process: ChildProcess
     let logFile: String
 
-    /// - Parameter environment: added to the server's own.
-    static func start(databaseURL: String, environment: [String: String] = [:]) async throws -> RunningServer {
+    /// - Parameters:
+    ///   - environment: added to the server's own.
+    ///   - output: where its log goes instead of a file of its own.
+    static func start(databaseURL: String, environment: [String: String] = [:], output: ChildCommand.Output? = nil) async throws
+        -> RunningServer
+    {
         let port = try freePort()
+        let adminPort = try freePort()
         let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(
             percentEncoded: false
         )
         var variables = ["DATABASE_URL": databaseURL, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin", "REQUEST_DEADLINE": "3s"]
         // At its most talkative: what it says is looked through for secrets.
+        variables.merge(["ADMIN_LISTEN": "127.0.0.1:\(adminPort)", "DRAIN_DELAY": "0s"]) { $1 }
         variables.merge(["DB_LANES": "2", "DB_CONNECTIONS": "3", "LOG_LEVEL": "trace"]) { $1 }
         variables.merge(environment) { $1 }
         let command = ChildCommand(
             try BuiltProgram.path("sluice-api"),
             environment: variables,
-            output: .appended(to: logFile),
+            output: output ?? .appended(to: logFile),
             signalOnParentDeath: .terminate
         )
-        let server = RunningServer(port: port, process: try await ProcessSpawner.shared.spawn(command), logFile: logFile)
+        let server = RunningServer(
+            port: port,
+            adminPort: adminPort,
+            process: try await ProcessSpawner.shared.spawn(command),
+            logFile: logFile
+        )
         let isUp = try await eventually(within: .seconds(20)) {
             if server.process.status != nil { return true }
             return (try? await server.get("/livez").status) == 200
@@ -44,8 +57,9 @@ final class RunningServer: Sendable {
         let log: String
     }
 
-    private init(port: Int, process: ChildProcess, logFile: String) {
+    private init(port: Int, adminPort: Int, process: ChildProcess, logFile: String) {
         self.port = port
+        self.adminPort = adminPort
         self.process = process
         self.logFile = logFile
     }
@@ -79,9 +93,10 @@ final class RunningServer: Sendable {
         _ path: String,
         body: String? = nil,
         key: String? = nil,
-        headers: [String: String] = [:]
+        headers: [String: String] = [:],
+        port: Int? = nil
     ) async throws -> Reply {
-        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)")
+        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port ?? self.port)\(path)")
         request.method = .RAW(value: method)
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
@@ -99,16 +114,18 @@ final class RunningServer: Sendable {
     }
 
     /// Sends bytes as they are and returns every byte that comes back until the server closes the connection.
-    func exchange(_ text: String) throws -> [UInt8] {
-        let descriptor = try open()
+    ///
+    /// - Parameter port: of something else that listens on this machine.
+    func exchange(_ text: String, port: Int? = nil) throws -> [UInt8] {
+        let descriptor = try open(port: port)
         try Self.write(text, to: descriptor)
         return try Self.readToEnd(descriptor)
     }
 
     /// A connection of its own; reads on it end after 30 seconds.
-    func open() throws -> Int32 {
+    func open(port: Int? = nil) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = Self.loopback(port: port)
+        var address = Self.loopback(port: port ?? self.port)
         var timeout = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         let connected = withUnsafePointer(to: &address) { pointer in

@@ -5,7 +5,7 @@ import Testing
 @Suite(.fewAtOnce) struct CatalogTests {
     private static let tenantTables = [
         "api_keys", "audit_log", "events", "issuers", "key_senders", "quarantine", "quarantine_usage", "remembered_ids", "schema_slots",
-        "schemas", "slot_fills", "sources", "stored_events", "tenants",
+        "schemas", "slot_fills", "source_activity", "sources", "stored_events", "tenants",
     ]
 
     private func lines(_ sql: String, after change: String = "") async throws -> [String] {
@@ -139,8 +139,9 @@ import Testing
         #expect(
             functions == [
                 "add_stored_events", "check_isolation", "current_access_epoch", "cursor_secret", "ensure_month", "ensure_planned_months",
-                "find_issuer", "find_key", "issuer_names", "legacy_keys", "maintenance_state", "note_key_senders", "note_key_use",
-                "publish_schema", "readiness", "record_act", "sweep_quarantine", "sweep_remembered_ids",
+                "find_issuer", "find_key", "issuer_names", "legacy_keys", "maintenance_state", "note_activity", "note_key_senders",
+                "note_key_use", "operations_figures", "publish_schema", "readiness", "record_act", "sweep_quarantine",
+                "sweep_remembered_ids",
             ]
         )
     }

@@ -53,7 +53,7 @@ struct MigrationsCheck: DoctorCheck {
     }
 }
 
-private struct CheckRow: Listing {
+struct CheckRow: Listing {
     let check: String
     let verdict: String
     let finding: String

@@ -46,8 +46,10 @@ struct SourceList: AsyncParsableCommand {
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        let sources = try await AdminSettings().administer { try await $0.sources(tenant: tenant) }
-        try options.print(sources.map(SourceRow.init))
+        let (sources, activity) = try await AdminSettings().administer { administration in
+            (try await administration.sources(tenant: tenant), try await administration.activity(tenant: tenant))
+        }
+        try options.print(sources.map { ListedSource($0, activity[$0.id]) })
     }
 }
 
@@ -66,4 +68,36 @@ private struct SourceRow: Listing {
 
     static let columns = ["source", "profile", "schema", "created at"]
     var cells: [String] { [slug, profile, schema ?? "-", createdAt] }
+}
+
+/// A source, and when it was last heard of.
+private struct ListedSource: Listing {
+    let slug: String
+    let profile: String
+    @Nullable var schema: String?
+    let createdAt: String
+    @Nullable var lastRequestAt: String?
+    @Nullable var usualGapSeconds: Double?
+    let isQuiet: Bool
+
+    init(_ source: SourceRecord, _ activity: SourceActivity?) {
+        slug = source.slug
+        profile = source.profile.rawValue
+        schema = source.schemaName
+        createdAt = source.createdAt.rfc3339()
+        lastRequestAt = activity?.lastRequestAt.rfc3339()
+        usualGapSeconds = activity?.usualGap.map { ($0 / .seconds(1)).rounded() }
+        isQuiet = activity?.isQuiet ?? false
+    }
+
+    static let columns = ["source", "profile", "schema", "created at", "last request", "usual gap", "state"]
+    var cells: [String] {
+        let gap = usualGapSeconds.map { "\(Int($0)) s" } ?? "-"
+        return [slug, profile, schema ?? "-", createdAt, lastRequestAt ?? "-", gap, state]
+    }
+
+    private var state: String {
+        if lastRequestAt == nil { return "never heard of" }
+        return isQuiet ? "quiet" : "as usual"
+    }
 }

@@ -29,7 +29,10 @@ final class Lane {
     func run() async {
         // Nothing is taken before there is a connection to write it with.
         while await connectInIdleness(), let batch = await lanes.next(number) {
-            counters.count { $0.batches += 1 }
+            counters.count {
+                $0.batches += 1
+                $0.batchSizes.add(batch.records)
+            }
             await write(batch)
         }
         await disconnect()

@@ -46,6 +46,7 @@ extension LaneQueue {
         let records: [WriteRecord]
         let bytes: Int
         let deadline: Instant
+        let since: Instant
         var taken = 0
         var unsettled: Int
         var outcomes: [WriteOutcome]

@@ -33,6 +33,8 @@ struct LaneQueue {
     /// Stopping, and nothing is left to take.
     var isDrained: Bool { isStopping && turns.isEmpty }
     var isEmpty: Bool { submissions.isEmpty }
+    /// When the first of those that are here came; looks at all of them.
+    var oldest: Instant? { submissions.values.lazy.map(\.since).min() }
 
     // MARK: Submissions
 
@@ -64,6 +66,7 @@ struct LaneQueue {
             records: records,
             bytes: bytes,
             deadline: deadline,
+            since: now,
             unsettled: records.count,
             outcomes: Array(repeating: .accepted, count: records.count)
         )

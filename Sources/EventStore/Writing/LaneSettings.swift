@@ -20,13 +20,16 @@ package struct LaneSettings: Sendable {
     }
 }
 
-/// Numbers about the engine; all but the first three count from its start.
+/// Numbers about the engine; all but the first four count from its start.
 package struct LaneStatistics: Sendable, Equatable {
     /// In submissions that are not answered yet.
     package internal(set) var waitingRecords = 0
     package internal(set) var waitingBytes = 0
+    /// How long the oldest of them has been here.
+    package internal(set) var oldestWaiting = Duration.zero
     package internal(set) var connections = 0
     package internal(set) var batches = 0
+    package internal(set) var batchSizes = BatchSizes()
     package internal(set) var accepted = 0
     package internal(set) var duplicates = 0
     package internal(set) var quarantined = 0
@@ -43,6 +46,22 @@ package struct LaneStatistics: Sendable, Equatable {
             case .quarantined: quarantined += 1
             case .quarantineFull: break
             }
+        }
+    }
+}
+
+extension LaneStatistics {
+    /// How many records batches had.
+    package struct BatchSizes: Sendable, Equatable {
+        /// Upper bounds; the last range has none.
+        package static let bounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+        /// Batches of each range.
+        package private(set) var counts = [Int64](repeating: 0, count: bounds.count + 1)
+        package private(set) var records = 0
+
+        mutating func add(_ size: Int) {
+            counts[Self.bounds.firstIndex { size <= $0 } ?? Self.bounds.count] += 1
+            records += size
         }
     }
 }

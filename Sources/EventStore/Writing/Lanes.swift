@@ -53,6 +53,7 @@ package final class Lanes: Sendable {
         state.withLock { state in
             statistics.waitingRecords = state.queue.records
             statistics.waitingBytes = state.queue.bytes
+            if let oldest = state.queue.oldest { statistics.oldestWaiting = oldest.duration(to: .now) }
         }
         return statistics
     }

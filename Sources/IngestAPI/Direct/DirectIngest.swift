@@ -3,6 +3,8 @@ import EventCore
 import EventStore
 import Foundation
 import HTTPTypes
+import Hummingbird
+import LogLines
 import NIOCore
 import Synchronization
 
@@ -14,9 +16,15 @@ import Synchronization
 final class DirectIngest: Sendable {
     let gate: Gate
     let routes: IngestRoutes
+    let ledger: RequestLedger
+    private let events: RouteSeries
+    private let hooks: RouteSeries
     private let desks = Mutex<[ObjectIdentifier: ReplyDesk]>([:])
 
-    init(gate: Gate, routes: IngestRoutes) {
+    init(gate: Gate, routes: IngestRoutes, ledger: RequestLedger) {
+        self.ledger = ledger
+        events = ledger.route(.post, "/v1/events")
+        hooks = ledger.route(.post, "/hooks/{key}")
         self.gate = gate
         self.routes = routes
     }
@@ -31,7 +39,7 @@ final class DirectIngest: Sendable {
     }
 
     /// The request's records, read, and its tenant's leave to bring them; nil when this is not for the short way.
-    func read(_ request: DirectRequest) -> (intake: Intake, ticket: Limiter.Ticket)? {
+    func read(_ request: DirectRequest, from peer: IPAddress?) -> (intake: Intake, arrival: DirectSubmission.Arrival)? {
         guard
             let grant = gate.knownGrant(request.credential, for: request.isHook ? .hook : .ingest),
             !grant.isSuperseded,
@@ -48,7 +56,35 @@ final class DirectIngest: Sendable {
         }
         guard intake.isPlain, case .admitted(let ticket) = routes.admission.admit(grant, writes: true) else { return nil }
         routes.admission.note(grant)
-        return (intake, ticket)
+        let arrival = DirectSubmission.Arrival(
+            grant: grant,
+            ticket: ticket,
+            source: source,
+            receivedAt: intake.context.receivedAt,
+            route: request.isHook ? hooks : events,
+            startedAt: request.startedAt,
+            address: gate.doorkeeper.client(of: peer, forwarded: request.forwarded),
+            requestID: request.requestName ?? RequestID().description,
+            bytes: request.body?.readableBytes ?? 0
+        )
+        return (intake, arrival)
+    }
+
+    /// Writes the request down, as `AccessMiddleware` does for the others.
+    func note(_ arrival: DirectSubmission.Arrival, _ reply: Reply?) {
+        ledger.note(
+            RequestRecord(
+                route: arrival.route,
+                status: reply.map { Int($0.status.code) },
+                duration: arrival.startedAt.duration(to: .now),
+                requestID: arrival.requestID,
+                grant: arrival.grant,
+                address: arrival.address,
+                bytesIn: arrival.bytes,
+                bytesOut: reply?.body.readableBytes ?? 0,
+                time: LogQueue.now()
+            )
+        )
     }
 }
 

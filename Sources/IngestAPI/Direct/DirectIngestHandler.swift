@@ -1,3 +1,4 @@
+import Access
 import EventCore
 import EventStore
 import Hummingbird
@@ -29,6 +30,7 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var state = State.passing
     private var context: ChannelHandlerContext?
     private var encoder: ChannelHandlerContext?
+    private var peer: IPAddress?
     /// Requests passed on whose answer is not out yet.
     private var passedOn = 0
     private var hasPassedOn = false
@@ -48,6 +50,7 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        peer = context.remoteAddress.flatMap(IPAddress.init)
         encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
     }
 
@@ -89,13 +92,14 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func store(_ request: DirectRequest, _ context: ChannelHandlerContext) {
-        guard case (var intake, let ticket)? = direct.read(request) else {
+        guard let (read, arrival) = direct.read(request, from: peer) else {
             passOn(request, context)
             return passOn(.end(nil), context)
         }
+        var intake = read
         let (desk, handler) = (desk, NIOLoopBound(self, eventLoop: context.eventLoop))
         let batch = intake.takeBatch()
-        state = .storing(DirectSubmission(intake, ticket))
+        state = .storing(DirectSubmission(intake, arrival))
         closesAfterAnswer = request.closes
         let submission = Lanes.Submission(
             batch.records,
@@ -163,12 +167,13 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func answer(_ outcome: ReplyDesk.Outcome) {
         guard case .storing(let submission) = state else { return }
         state = .passing
-        let requestID = RequestID().description
-        let reply = submission.settle(outcome, direct.routes.metrics, requestID: requestID)
+        let reply = submission.settle(outcome, direct.routes.metrics)
+        let arrival = submission.arrival
+        direct.note(arrival, reply)
         // The sender may be gone.
         guard let context, context.channel.isActive else { return }
         guard let reply else { return context.close(promise: nil) }
-        send(reply, requestID: requestID, context)
+        send(reply, requestID: arrival.requestID, context)
         release(context)
     }
 

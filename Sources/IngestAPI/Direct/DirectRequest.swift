@@ -13,6 +13,11 @@ struct DirectRequest {
     let credential: PresentedCredential
     let sourceSlug: String?
     let framing: RecordReader.Framing
+    /// What the sender calls it, if that is a name.
+    let requestName: String?
+    /// The values of `X-Forwarded-For`.
+    let forwarded: [String]
+    let startedAt = ContinuousClock.now
     /// The sender wants no other answer on this connection.
     let closes: Bool
     var body: ByteBuffer?
@@ -39,6 +44,8 @@ struct DirectRequest {
         guard let kind = try? ContentKind(type: fields.type, encoding: nil, anyType: isHook) else { return nil }
         framing = kind.framing
         closes = fields.closes ?? false
+        requestName = fields.requestName
+        forwarded = fields.forwarded
         self.head = head
     }
 
@@ -56,6 +63,8 @@ struct DirectRequest {
         var credential: PresentedCredential?
         var source: String?
         var closes: Bool?
+        var requestName: String?
+        var forwarded: [String] = []
 
         /// False for a field that makes the request one for the routes, and for one that comes twice.
         mutating func take(_ name: String, _ value: String) -> Bool {
@@ -72,11 +81,17 @@ struct DirectRequest {
                 return Self.set(&credential, PresentedCredential(value, in: .apiKeyHeader))
             case 11 where name.isField("x-source-id"):
                 return Self.set(&source, value)
+            case 12 where name.isField("x-request-id"):
+                if requestName == nil, RequestName.isValid(value) { requestName = value }
+                return true
             case 12 where name.isField("content-type"):
                 return Self.set(&type, value)
             case 13 where name.isField("authorization"):
                 guard value.utf8.starts(with: "Bearer ".utf8) else { return false }
                 return Self.set(&credential, PresentedCredential(String(value.utf8.dropFirst(7)) ?? "", in: .authorization))
+            case 15 where name.isField("x-forwarded-for"):
+                forwarded.append(value)
+                return true
             case 14 where name.isField("content-length"):
                 guard length == nil, let count = Int(value), count >= 0 else { return false }
                 length = count

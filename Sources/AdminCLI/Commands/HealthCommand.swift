@@ -1,0 +1,28 @@
+import ArgumentParser
+import EventStore
+import Foundation
+
+struct HealthCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "health",
+        abstract: "Ask a running server how it is, and say what to do when it is not well.",
+        discussion: "Asks over HTTP only; sluice doctor asks the database. Exit status 1 when something is wrong; a warning is no failure."
+    )
+
+    @Option(help: "The server's address, like https://sluice.example; else the sluice up of this folder, else http://127.0.0.1:8080.")
+    var url: String?
+
+    @OptionGroup var options: OutputOptions
+
+    func run() async throws {
+        let address = url ?? (try? DemoFile.read(AdminSettings().home).baseURL) ?? "http://127.0.0.1:8080"
+        guard let parts = URLComponents(string: address), parts.scheme == "http" || parts.scheme == "https", parts.host != nil,
+            parts.user == nil, parts.password == nil, parts.query == nil
+        else {
+            throw Failure("--url is an address like https://sluice.example, without a name or password", exitCode: Failure.askedWrongly)
+        }
+        let results = await ServerHealth(base: address).examine()
+        try options.print(results.map(CheckRow.init))
+        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
+    }
+}

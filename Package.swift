@@ -38,6 +38,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
@@ -57,13 +58,18 @@ let package = Package(
         ),
         .target(
             name: "EventStore",
-            dependencies: ["Postgres", "EventCore", "Access", crypto],
+            dependencies: ["CZlib", "Postgres", "EventCore", "Access", crypto],
             swiftSettings: settings
         ),
         .target(name: "Migrations", dependencies: ["Postgres", crypto], swiftSettings: settings, plugins: ["EmbedText"]),
         .target(name: "LocalCluster", swiftSettings: settings),
         .target(name: "PrometheusText", dependencies: [.product(name: "CoreMetrics", package: "swift-metrics")], swiftSettings: settings),
         .target(name: "LogLines", dependencies: [logging], swiftSettings: settings),
+        .target(
+            name: "PrivLogImport",
+            dependencies: ["EventStore", "EventCore", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "IngestAPI",
             dependencies: [
@@ -90,7 +96,7 @@ let package = Package(
         .executableTarget(
             name: "AdminCLI",
             dependencies: [
-                "EventStore", "EventCore", "Access", "Postgres", "Migrations", "LocalCluster", configuration, crypto,
+                "EventStore", "EventCore", "Access", "Postgres", "Migrations", "LocalCluster", "PrivLogImport", configuration, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

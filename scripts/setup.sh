@@ -48,6 +48,9 @@ missing() {
     has_library libpq || echo libpq-dev
     has_library libssl || echo libssl-dev
     has_library zlib || echo zlib1g-dev
+    has_library sqlite3 || echo libsqlite3-dev
+    # The tests read exports back, and make a data.db, with it.
+    command -v python3 > /dev/null 2>&1 || echo python3
     has_postgres || echo postgresql
     has_pgbouncer || echo pgbouncer
     command -v curl > /dev/null 2>&1 || echo curl
@@ -59,7 +62,6 @@ missing() {
 # pgbench and psql come with the server's packages; Debian's postgresql-client-common puts both into PATH.
 missing_for_bench() {
     command -v wrk > /dev/null 2>&1 || echo wrk
-    command -v python3 > /dev/null 2>&1 || echo python3
     command -v cc > /dev/null 2>&1 || echo gcc libc6-dev
     { command -v pgbench > /dev/null 2>&1 && command -v psql > /dev/null 2>&1; } || echo postgresql postgresql-client-common
 }
@@ -81,7 +83,7 @@ packages=${packages% }
 [ -n "$packages" ] || exit 0
 
 command -v apt-get > /dev/null 2>&1 || fail "missing, by Debian's names: $packages. Install what your system calls them (Fedora:
-  dnf install make libpq-devel openssl-devel pkgconf postgresql-server pgbouncer curl util-linux; macOS: brew install libpq openssl pkgconf
+  dnf install make libpq-devel openssl-devel sqlite-devel pkgconf postgresql-server pgbouncer curl python3 util-linux; macOS: brew install libpq openssl pkgconf
   postgresql pgbouncer),
   then run this again."
 

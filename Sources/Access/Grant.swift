@@ -25,6 +25,8 @@ package enum Bearer: Sendable, Hashable {
     case key(KeyID, name: String)
     /// The subject is what the token says; the issuer answers for it.
     case token(issuer: IssuerID, subject: String?)
+    /// Nobody: the operator opened the path to the networks that such requests come from.
+    case openPath
 }
 
 /// What is stored of a key.

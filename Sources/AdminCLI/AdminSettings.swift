@@ -32,6 +32,9 @@ struct AdminSettings: Sendable {
         return try await Self.connect(configuration, advice: advice)
     }
 
+    /// What `connect` connects to, for commands that need more than one connection.
+    func databaseConfiguration() throws -> ConnectionConfiguration { try target().configuration }
+
     /// Where that is, and what to do when nobody is there.
     func target() throws -> (configuration: ConnectionConfiguration, advice: String) {
         let named =

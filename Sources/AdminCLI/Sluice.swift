@@ -11,9 +11,9 @@ struct Sluice: AsyncParsableCommand {
             neither. URLs and secrets come by environment or file only, never as arguments.
             """,
         subcommands: [
-            Up.self, Migrate.self, DoctorCommand.self, HealthCommand.self, TenantCommand.self, SourceCommand.self, KeyCommand.self, IssuerCommand.self,
-            TokenCommand.self, SchemaCommand.self, QuarantineCommand.self, AuditCommand.self, EventsCommand.self, PartitionsCommand.self,
-            RetentionCommand.self, BackupCommand.self, MaintainCommand.self,
+            Up.self, Migrate.self, DoctorCommand.self, HealthCommand.self, TenantCommand.self, SourceCommand.self, KeyCommand.self,
+            IssuerCommand.self, TokenCommand.self, SchemaCommand.self, QuarantineCommand.self, EventsCommand.self, ExportCommand.self,
+            ImportCommand.self, PartitionsCommand.self, RetentionCommand.self, BackupCommand.self, MaintainCommand.self, AuditCommand.self,
         ]
     )
 }

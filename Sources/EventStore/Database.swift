@@ -4,9 +4,12 @@ package import Postgres
 /// The API's way into PostgreSQL: a pool of connections that log in as `sluice_api`, and a role for each transaction.
 package struct Database: Sendable {
     let pool: ConnectionPool
+    /// The role that reads take.
+    private let reading: Query
 
     /// - Parameter maximumConnections: bound of the pool.
     package init(_ configuration: ConnectionConfiguration, maximumConnections: Int) {
+        reading = Role.reader
         pool = ConnectionPool(
             PoolConfiguration(
                 connection: configuration,
@@ -14,6 +17,14 @@ package struct Database: Sendable {
                 prepareConnection: Self.refuseUnsafeLogin
             )
         )
+    }
+
+    /// The operator's way in, as `sluice_owner`, whom row-level security shows every tenant: each statement names its own.
+    ///
+    /// - Parameter configuration: of a superuser or a member of `sluice_owner` (`DATABASE_ADMIN_URL`).
+    package init(operator configuration: ConnectionConfiguration, maximumConnections: Int = 2) {
+        reading = Role.owner
+        pool = ConnectionPool(PoolConfiguration(connection: configuration, maximumConnections: maximumConnections))
     }
 
     /// Connects once, to learn whether this login may be used.
@@ -52,7 +63,7 @@ package struct Database: Sendable {
     ) async throws -> [S.Output] {
         let results = try await pool.withConnection(deadline: deadline) { connection in
             try await connection.transaction(
-                [Role.reader, SetTenant(tenant: tenant).query, statement.query],
+                [reading, SetTenant(tenant: tenant).query, statement.query],
                 mode: .readOnly,
                 deadline: deadline
             )
@@ -73,7 +84,7 @@ package struct Database: Sendable {
             do {
                 try await connection.stream(
                     statement.query,
-                    preamble: [Role.reader, SetTenant(tenant: tenant).query],
+                    preamble: [reading, SetTenant(tenant: tenant).query],
                     batch: 8,
                     deadline: max(.zero, ContinuousClock.now.duration(to: deadline)),
                     decode: { try S.decode($0) },

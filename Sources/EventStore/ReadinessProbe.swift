@@ -8,6 +8,8 @@ package actor ReadinessProbe {
 
     private let configuration: ConnectionConfiguration
     private var connection: Connection?
+    /// When an event was last seen.
+    private var foundAt: ContinuousClock.Instant?
     private var isolation: (findings: [IsolationFinding], askedAt: ContinuousClock.Instant)?
 
     package init(_ configuration: ConnectionConfiguration) {
@@ -37,6 +39,17 @@ package actor ReadinessProbe {
         }
         isolation = (findings, now)
         return findings
+    }
+
+    /// Whether there is any event; once there is, that is believed for a minute.
+    ///
+    /// - Throws: as ``readiness(deadline:)``.
+    package func hasEvents(deadline: ContinuousClock.Instant) async throws -> Bool {
+        let now = ContinuousClock.now
+        if let foundAt, now < foundAt + .seconds(60) { return true }
+        let isFound = try await ask(deadline: deadline) { try await $0.execute(HasEvents(), deadline: deadline).first ?? false }
+        foundAt = isFound ? now : nil
+        return isFound
     }
 
     package func close() async {

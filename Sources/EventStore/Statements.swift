@@ -5,21 +5,22 @@ import Postgres
 enum Statements {
     static let fixed: [any Statement.Type] =
         [
-        SetTenant.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self, CursorSecret.self,
-        InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, TransactionNumber.self,
-        TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
-        RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
-        InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, ListSchemas.self, LockSchemas.self, PublishSchema.self,
-        AwaitsFirstSchema.self, ListSlots.self, ReleaseRefused.self, ExplainRefused.self, CallRecordAct.self, SelectRehearsed.self,
-        SchemaDocuments.self, SchemaNumbers.self, SelectUnfilled.self,
-        FillSlots.self, EventSpan.self, ListSlotFills.self, NoteSlotFill.self,
-        DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
-        GuardedTables.self,
-        ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
-        IssuerNames.self, FindIssuer.self, InsertIssuer.self, ListIssuers.self,
-        DeleteIssuer.self, OperationsFigures.self, NoteActivity.self, ListActivity.self,
-        CurrentAccessEpoch.self, LegacyKeys.self, AddStoredEvents.self, NoteKeyUse.self, NoteKeySenders.self, RotateKey.self,
-        ListKeySenders.self, InsertLegacyKey.self, CountLegacyKeys.self, UpdateTenant.self, SuspendTenant.self, StoredThisMonth.self,
+            SetTenant.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self, CursorSecret.self,
+            InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, TransactionNumber.self,
+            TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
+            RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
+            InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, ListSchemas.self, LockSchemas.self, PublishSchema.self,
+            AwaitsFirstSchema.self, ListSlots.self, ReleaseRefused.self, ExplainRefused.self, CallRecordAct.self, SelectRehearsed.self,
+            SchemaDocuments.self, SchemaNumbers.self, SelectUnfilled.self,
+            FillSlots.self, EventSpan.self, ListSlotFills.self, NoteSlotFill.self,
+            DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
+            GuardedTables.self,
+            ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
+            CountSourceEvents.self, FindSource.self, HasEvents.self,
+            IssuerNames.self, FindIssuer.self, InsertIssuer.self, ListIssuers.self,
+            DeleteIssuer.self, OperationsFigures.self, NoteActivity.self, ListActivity.self,
+            CurrentAccessEpoch.self, LegacyKeys.self, AddStoredEvents.self, NoteKeyUse.self, NoteKeySenders.self, RotateKey.self,
+            ListKeySenders.self, InsertLegacyKey.self, CountLegacyKeys.self, UpdateTenant.self, SuspendTenant.self, StoredThisMonth.self,
         ] + lifeOfData
 
     /// The texts of those that are composed, for every combination of their parts.
@@ -27,13 +28,14 @@ enum Statements {
         let tenant = TenantID(rawValue: 1)
         let time = Timestamp.epoch
         let id = EventID(high: 0, low: 0)
-        let pages = (0..<64).map { set -> Query in
+        let pages = (0..<128).map { set -> Query in
             let has: (Int) -> Bool = { set & (1 << $0) != 0 }
             let filter = EventFilter(
                 type: has(0) ? "t" : nil,
                 actor: has(1) ? "a" : nil,
                 machine: has(2) ? "m" : nil,
-                source: has(3) ? "s" : nil
+                source: has(3) ? "s" : nil,
+                order: has(6) ? .oldestFirst : .newestFirst
             )
             return SelectEvents(
                 tenant: tenant,
@@ -43,6 +45,9 @@ enum Statements {
                 id: has(5) ? id : nil,
                 limit: 1
             ).query
+        }
+        let received = [nil, ReceivedPosition(receivedAt: time, id: id)].map { after in
+            SelectReceived(tenant: tenant, oldest: time, since: time, after: after, limit: 1).query
         }
         let places: [SchemaHistory.FieldQuery.Place] =
             (1...AcceptedEvent.slotCount).map { .slot($0, "v") }
@@ -72,6 +77,6 @@ enum Statements {
                 limit: 1
             ).query
         }
-        return pages + fields + refused + [FindTenant(slug: "s").query, FindTenant(slug: "s", locking: true).query]
+        return pages + received + fields + refused + [FindTenant(slug: "s").query, FindTenant(slug: "s", locking: true).query]
     }
 }

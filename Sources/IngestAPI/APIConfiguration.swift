@@ -27,6 +27,7 @@ struct APIConfiguration: Sendable {
     var limits: IngestRoutes.Limits
     /// For reading; each lane has one of its own besides.
     var databaseConnections: Int
+    var privLog: PrivLogSettings
     /// Connections that write.
     var lanes: Int
     /// Open connections of clients; more wait to be accepted.
@@ -95,6 +96,7 @@ struct APIConfiguration: Sendable {
             maximumRecord: config.int(forKey: "max.record.bytes", default: 1 << 20)
         )
         keySets = try KeySetDownload.Settings(config)
+        privLog = try PrivLogSettings(config)
         lanes = config.int(forKey: "db.lanes", default: 3)
         databaseConnections = config.int(forKey: "db.connections", default: 8)
         maximumConnections = config.int(forKey: "max.connections", default: 10_000)

@@ -29,9 +29,15 @@ func buildApplication(
     let isolation = IsolationReport(logger: logger)
     let health = HealthProbe(probe) { isolation.report($0) }
     let cursors = CursorSource(installation)
+    let reader = EventReader(database, timeout: deadline / 3)
     let table = RouteTable(
         ingest: ingest,
-        events: EventRoutes(reader: EventReader(database, timeout: deadline / 3), cursors: cursors, requestDeadline: deadline),
+        events: EventRoutes(reader: reader, cursors: cursors, requestDeadline: deadline),
+        export: ExportRoutes(reader: reader, requestDeadline: deadline),
+        stats: StatsRoutes(reader: reader, requestDeadline: deadline),
+        privLog: PrivLogReads(reader: reader, requestDeadline: deadline),
+        privLogHealth: PrivLogHealth(probe: health, settings: configuration.privLog),
+        openPrivileges: configuration.privLog.opened.map { OpenPrivileges($0, database: database, timeout: deadline / 3) },
         schemas: SchemaRoutes(database: database, requestDeadline: deadline),
         quarantine: QuarantineRoutes(database: database, cursors: cursors, requestDeadline: deadline),
         health: HealthRoutes(probe: health, closing: observation.closing)

@@ -27,6 +27,10 @@ struct Gate: Sendable {
             } catch let withheld as Withheld {
                 return await ingest.answer(withheld, request, context: context, isHook: false)
             }
+        case .hookScope(let scope, let anonymous, let handler):
+            return try await respondToHook(request, context, scope, route: route.path, anonymous: anonymous, handler)
+        case .privLogScope(let scope, let handler):
+            return try await respondToPrivLogReader(request, context, scope, handler)
         case .pathScope(let scope, let handler):
             let key = context.parameters.get("key").flatMap { QueryParameters.decode($0[...]) }
             let credentials = PresentedCredentials(path: key, headers: Credential.all(in: request))
@@ -57,7 +61,7 @@ struct Gate: Sendable {
     }
 
     /// - Throws: `Problem`, or `Withheld` for a sender that is to keep its events.
-    private func grant(_ credentials: PresentedCredentials, for scope: Scope, context: APIContext) async throws -> Grant {
+    func grant(_ credentials: PresentedCredentials, for scope: Scope, context: APIContext) async throws -> Grant {
         // Nothing was tried.
         guard credentials.list.contains(where: { !$0.text.isEmpty }) else { throw Problem.unauthenticated }
         var credentials = credentials

@@ -29,7 +29,15 @@ struct HealthRoutes: Sendable {
 
 /// Asks the database at most once a second, however many ask for its health.
 final class HealthProbe: Sendable {
-    private let cache: FreshCache<Int, String?>
+    struct Report: Sendable {
+        /// Nil when all is well, else what is wrong, in words that tell nothing about the inside.
+        var trouble: String?
+        var isReachable = true
+        /// Nil when that is not known.
+        var hasEvents: Bool?
+    }
+
+    private let cache: FreshCache<Int, Report>
 
     /// - Parameter report: gets all that differs from the manifest, also what is no reason to refuse traffic.
     init(
@@ -43,20 +51,25 @@ final class HealthProbe: Sendable {
             let deadline = ContinuousClock.now + .milliseconds(900)
             do {
                 let readiness = try await probe.readiness(deadline: deadline)
-                if let trouble = Self.trouble(readiness, newestMigration: newestMigration) { return trouble }
+                if let trouble = Self.trouble(readiness, newestMigration: newestMigration) { return Report(trouble: trouble) }
+                let hasEvents = try? await probe.hasEvents(deadline: deadline)
                 let findings = try await probe.isolation(deadline: deadline)
                 report(findings)
-                return findings.contains { $0.severity == .unsafe } ? Self.unsafe : nil
+                return Report(trouble: findings.contains { $0.severity == .unsafe } ? Self.unsafe : nil, hasEvents: hasEvents)
             } catch let error as StoreError where error.code == .unsafeRole {
-                return Self.unsafe
+                return Report(trouble: Self.unsafe)
             } catch {
-                return "The database does not answer."
+                return Report(trouble: "The database does not answer.", isReachable: false)
             }
         }
     }
 
     /// Nil when all is well, else what is wrong, in words that tell nothing about the inside.
     func trouble() async throws -> String? {
+        try await report().trouble
+    }
+
+    func report() async throws -> Report {
         try await cache.value(for: 0)
     }
 

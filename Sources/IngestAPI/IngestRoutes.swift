@@ -29,10 +29,23 @@ struct IngestRoutes: Sendable {
     }
 
     func postHook(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
+        try await postHook(request, context: context, grant: grant, dialect: .sluice)
+    }
+
+    func postHook(_ request: Request, context: APIContext, grant: Grant, dialect: ReplyDialect) async throws -> Response {
         let kind = try ContentKind(request, anyType: true)
         var (source, _) = try await source(of: grant, named: nil)
         if grant.source == nil { source = source.behaving(as: .privilegesWebhook) }
-        return try await ingest(request, kind, context, grant, source: source, isUnknownSource: false, keepsUnreadable: true)
+        return try await ingest(
+            request,
+            kind,
+            context,
+            grant,
+            source: source,
+            isUnknownSource: false,
+            keepsUnreadable: true,
+            dialect: dialect
+        )
     }
 
     private func ingest(
@@ -42,7 +55,8 @@ struct IngestRoutes: Sendable {
         _ grant: Grant,
         source: Source,
         isUnknownSource: Bool,
-        keepsUnreadable: Bool
+        keepsUnreadable: Bool,
+        dialect: ReplyDialect = .sluice
     ) async throws -> Response {
         let ticket: Limiter.Ticket
         switch admission.admit(grant, writes: true) {
@@ -87,8 +101,8 @@ struct IngestRoutes: Sendable {
             context.logger.warning("Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
             return await context.send(source.profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
         }
-        if intake.tally.heldBack == 0, let unreadable { throw Problem(unreadable) }
-        return await context.send(intake.verdict.reply(requestID: context.id))
+        if intake.tally.heldBack == 0, let unreadable { throw dialect.problem(unreadable) }
+        return await context.send(dialect.phrase(intake.verdict.reply(requestID: context.id), of: intake.tally))
     }
 
     /// - Parameter isAbandoned: whether the sender is gone.

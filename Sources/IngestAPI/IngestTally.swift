@@ -59,9 +59,13 @@ struct IngestTally: Sendable {
         self.duplicates = duplicates
     }
 
-    private var written: ByteBuffer {
+    private var written: ByteBuffer { json(after: nil) }
+
+    /// - Parameter first: a member that stands before all others.
+    func json(after first: (name: String, value: String)?) -> ByteBuffer {
         var json = JSONWriter()
         json.object { json in
+            if let first { json.member(first.name, first.value) }
             json.member("received", received)
             json.member("accepted", accepted)
             json.member("duplicates", duplicates)

@@ -36,6 +36,11 @@ struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// - Parameter json: a whole JSON value.
+    mutating func element(json: [UInt8]) {
+        element { $0.buffer.writeBytes(json) }
+    }
+
     /// Starts the next element of an array.
     mutating func element(_ value: (inout JSONWriter) -> Void) {
         separate()

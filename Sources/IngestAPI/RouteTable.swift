@@ -11,6 +11,15 @@ struct Route: Sendable {
         case scope(Scope, @Sendable (Request, APIContext, Grant) async throws -> Response)
         /// A credential in the path's `key`, with this scope: for senders that can only be given a URL.
         case pathScope(Scope, @Sendable (Request, APIContext, Grant) async throws -> Response)
+        /// A credential in a header, with this scope, or none at all where the second says who that is; for senders that take any
+        /// answer for success, and so get none when their event is not stored.
+        case hookScope(
+            Scope,
+            @Sendable (APIContext) async throws -> Grant?,
+            @Sendable (Request, APIContext, Grant) async throws -> Response
+        )
+        /// As `scope`, but a bad credential is 403, as PrivLog's readers know it.
+        case privLogScope(Scope, @Sendable (Request, APIContext, Grant) async throws -> Response)
     }
 
     let method: HTTPRequest.Method
@@ -22,6 +31,12 @@ struct Route: Sendable {
 struct RouteTable: Sendable {
     let ingest: IngestRoutes
     let events: EventRoutes
+    let export: ExportRoutes
+    let stats: StatsRoutes
+    let privLog: PrivLogReads
+    let privLogHealth: PrivLogHealth
+    /// Nil: no source is open to senders without a credential.
+    let openPrivileges: OpenPrivileges?
     let schemas: SchemaRoutes
     let quarantine: QuarantineRoutes
     let health: HealthRoutes
@@ -32,6 +47,18 @@ struct RouteTable: Sendable {
             Route(method: .post, path: "/hooks/{key}", opening: .pathScope(.hook, ingest.postHook)),
             Route(method: .get, path: "/v1/events", opening: .scope(.query, events.list)),
             Route(method: .get, path: "/v1/events/{id}", opening: .scope(.query, events.one)),
+            Route(method: .get, path: "/v1/export", opening: .scope(.export, export.export)),
+            Route(method: .get, path: "/v1/stats", opening: .scope(.query, stats.stats)),
+            Route(
+                method: .post,
+                path: "/privileges",
+                opening: .hookScope(.ingest, { try await openPrivileges?.grant($0) }, ingest.postPrivileges)
+            ),
+            Route(method: .post, path: "/privileges/{key}", opening: .pathScope(.hook, ingest.postPrivileges)),
+            Route(method: .get, path: "/get-event-by-serial/{v}", opening: .privLogScope(.query, privLog.bySerial)),
+            Route(method: .get, path: "/get-event-by-user/{v}", opening: .privLogScope(.query, privLog.byUser)),
+            Route(method: .get, path: "/get-event-by-time", opening: .privLogScope(.query, privLog.byTime)),
+            Route(method: .get, path: "/health", opening: .open(privLogHealth.health)),
             Route(method: .get, path: "/v1/schemas", opening: .scope(.admin, schemas.list)),
             Route(method: .put, path: "/v1/schemas/{name}", opening: .scope(.admin, schemas.put)),
             Route(method: .get, path: "/v1/quarantine", opening: .scope(.admin, quarantine.list)),

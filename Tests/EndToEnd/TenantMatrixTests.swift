@@ -48,6 +48,48 @@ import Testing
                 #expect(cursor.status == 400 && cursor.json["code"].string == "invalid_cursor", "\(cursor.body)")
             }
         },
+        "GET /v1/export": { scene, own, other in
+            for format in ["csv", "ndjson"] {
+                let all = try await scene.server.get("/v1/export?format=\(format)", key: own.key(.query))
+                #expect(all.status == 200 && !all.body.contains("of.\(other.slug)") && all.body.contains(own.id), "\(all.body)")
+            }
+            let named = try await scene.server.get("/v1/export?format=ndjson&source=\(other.slug)-only", key: own.key(.admin))
+            #expect(named.status == 200 && named.body.isEmpty, "\(named.body)")
+        },
+        "GET /v1/stats": { scene, own, other in
+            let counts = try await scene.server.get("/v1/stats?top=actor", key: own.key(.query))
+            #expect(counts.status == 200 && !counts.body.contains("of.\(other.slug)"), "\(counts.body)")
+            let theirs = try await scene.server.get("/v1/stats?actor=of.\(other.slug)", key: own.key(.query))
+            #expect(theirs.json["rows"].int == 0, "\(theirs.body)")
+        },
+        "POST /privileges": { scene, own, other in
+            let reply = try await scene.server.post(
+                "/privileges",
+                Webhook.body(user: "of.\(own.slug)", secondsLater: 9),
+                key: own.key(.ingest),
+                headers: ["x-source-id": "\(other.slug)-only"]
+            )
+            #expect(reply.status == 200 && reply.json["status"].string == "success", "\(reply.body)")
+        },
+        "POST /privileges/{key}": { scene, own, other in
+            let reply = try await scene.server.post("/privileges/\(own.key(.hook))", Webhook.body(user: "of.\(own.slug)", secondsLater: 9))
+            #expect(reply.status == 200 && reply.json["status"].string == "success", "\(reply.body)")
+        },
+        "GET /get-event-by-serial/{v}": { scene, own, other in
+            let list = try await scene.server.get("/get-event-by-serial/\(Webhook.serial)", key: own.key(.query))
+            #expect(list.status == 200 && list.json.count > 0 && !list.body.contains("of.\(other.slug)"), "\(list.body)")
+        },
+        "GET /get-event-by-user/{v}": { scene, own, other in
+            let theirs = try await scene.server.get("/get-event-by-user/of.\(other.slug)", key: own.key(.query))
+            #expect(theirs.status == 200 && theirs.body == "[]", "\(theirs.body)")
+        },
+        "GET /get-event-by-time": { scene, own, other in
+            let list = try await scene.server.get(
+                "/get-event-by-time?start=2000-01-01T00:00:00&end=2099-01-01T00:00:00",
+                key: own.key(.query)
+            )
+            #expect(list.status == 200 && list.body.contains(own.id) && !list.body.contains("of.\(other.slug)"), "\(list.body)")
+        },
         "GET /v1/schemas": { scene, own, other in
             let listed = try await scene.server.get("/v1/schemas", key: own.key(.admin))
             #expect(listed.status == 200 && !listed.body.contains("of-\(other.slug)"), "\(listed.body)")

@@ -139,9 +139,9 @@ import Testing
         #expect(
             functions == [
                 "add_stored_events", "check_isolation", "current_access_epoch", "cursor_secret", "ensure_month", "ensure_planned_months",
-                "find_issuer", "find_key", "issuer_names", "legacy_keys", "maintenance_state", "note_activity", "note_key_senders",
-                "note_key_use", "operations_figures", "publish_schema", "readiness", "record_act", "sweep_quarantine",
-                "sweep_remembered_ids",
+                "find_issuer", "find_key", "find_source", "has_events", "issuer_names", "legacy_keys", "maintenance_state",
+                "note_activity", "note_key_senders", "note_key_use", "operations_figures", "publish_schema", "readiness", "record_act",
+                "sweep_quarantine", "sweep_remembered_ids",
             ]
         )
     }

@@ -91,6 +91,14 @@ struct KeyImport: AsyncParsableCommand {
     private static let mostBytes = 1 << 20
 
     func run() async throws {
+        let keys = try Self.keys(in: file)
+        let new = try await AdminSettings().administer { try await $0.importKeys(tenant: tenant, keys) }
+        try options.print(new.map(KeyRow.init))
+        if new.count < keys.count { Console.current.error("\(keys.count - new.count) of \(keys.count) were there already.") }
+    }
+
+    /// Never none.
+    static func keys(in file: String) throws -> [LegacyKey] {
         let keys: [LegacyKey]
         do {
             keys = try LegacyKey.parse(try Self.read(file))
@@ -98,9 +106,7 @@ struct KeyImport: AsyncParsableCommand {
             throw Failure("\(file): \(error)", exitCode: Failure.askedWrongly)
         }
         guard !keys.isEmpty else { throw Failure("\(file) holds no keys: a line is KEY:NAME", exitCode: Failure.askedWrongly) }
-        let new = try await AdminSettings().administer { try await $0.importKeys(tenant: tenant, keys) }
-        try options.print(new.map(KeyRow.init))
-        if new.count < keys.count { Console.current.error("\(keys.count - new.count) of \(keys.count) were there already.") }
+        return keys
     }
 
     private static func read(_ path: String) throws -> String {

@@ -20,7 +20,7 @@ enum Table {
     }
 
     /// What could move the cursor, colour the terminal or turn the writing's direction is shown as a replacement character.
-    private static func printable(_ text: String) -> String {
+    static func printable(_ text: String) -> String {
         String(
             String.UnicodeScalarView(
                 text.unicodeScalars.map { [.control, .format].contains($0.properties.generalCategory) ? "\u{FFFD}" : $0 }

@@ -3,7 +3,7 @@ import EventCore
 import EventStore
 import Foundation
 
-/// The tenant that `sluice up` has ready: ten years of retention, its default source reading SAP Privileges' webhook.
+/// The tenant that `sluice up` has ready: ten years of retention, its default source reading what SAP Privileges' webhook sends.
 struct DemoTenant {
     static let slug = "demo"
 
@@ -13,7 +13,6 @@ struct DemoTenant {
     func prepare(earlier: DemoFile?, baseURL: String, databaseURL: String) async throws -> DemoFile {
         if try await administration.tenant(slug: Self.slug) == nil {
             _ = try await administration.createTenant(slug: Self.slug, name: "Demo", retentionDays: 3650)
-            try await administration.setProfile(tenant: Self.slug, source: "default", profile: .privilegesWebhook)
         }
         let document = try SchemaDocument(yaml: SchemaTemplate.privilegesWebhook.yaml)
         _ = try await administration.applySchema(tenant: Self.slug, document: document)

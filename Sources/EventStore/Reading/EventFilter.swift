@@ -12,6 +12,7 @@ package struct EventFilter: Sendable, Equatable {
     package var source: String?
     /// By schema fields.
     package var fields: [FieldFilter]
+    package var order: EventOrder
 
     package init(
         from: Timestamp? = nil,
@@ -20,8 +21,10 @@ package struct EventFilter: Sendable, Equatable {
         actor: String? = nil,
         machine: String? = nil,
         source: String? = nil,
-        fields: [FieldFilter] = []
+        fields: [FieldFilter] = [],
+        order: EventOrder = .newestFirst
     ) {
+        self.order = order
         self.fields = fields
         self.from = from
         self.to = to
@@ -38,7 +41,8 @@ package struct EventFilter: Sendable, Equatable {
             (3, type), (4, actor), (5, machine), (6, source),
         ]
         let asked = fields.flatMap { [(UInt8(7), $0.field), (8, $0.comparison.rawValue), (9, $0.text)] as [(UInt8, String?)] }
-        return (parts + asked).flatMap { tag, text -> [UInt8] in
+        let ordered: [(UInt8, String?)] = [(10, order == .oldestFirst ? order.rawValue : nil)]
+        return (parts + asked + ordered).flatMap { tag, text -> [UInt8] in
             guard let text else { return [] }
             let length = UInt32(clamping: text.utf8.count)
             return [tag] + withUnsafeBytes(of: length.bigEndian, Array.init) + Array(text.utf8)

@@ -3,7 +3,7 @@ import Postgres
 
 /// Reads one tenant's events.
 package struct EventReader: Sendable {
-    private let database: Database
+    let database: Database
     private let schemaCache: TenantSchemaCache
 
     /// - Parameters:
@@ -19,8 +19,8 @@ package struct EventReader: Sendable {
         try await schemaCache.schemas(of: tenant)
     }
 
-    /// A page, newest first. `occurred_at` is walked backwards in windows of one month, two, four … so that a page out of a
-    /// few recent months never plans for, or looks into, the other hundred.
+    /// A page, in the filter's order; newest first unless it says otherwise. `occurred_at` is walked backwards in windows of one month, two,
+    /// four … so that a page out of a few recent months never plans for, or looks into, the other hundred.
     ///
     /// A page also ends when it holds `maximumPageBytes`, for a row may hold a megabyte.
     /// Every event is in the newest shape of its schema, whichever version it was read with, and is filtered by that shape.
@@ -38,6 +38,17 @@ package struct EventReader: Sendable {
         now: Timestamp,
         deadline: ContinuousClock.Instant
     ) async throws -> EventPage {
+        if filter.order == .oldestFirst {
+            return try await oldestFirst(
+                of: tenant,
+                retentionDays: retentionDays,
+                filter: filter,
+                after: after,
+                limit: limit,
+                now: now,
+                deadline: deadline
+            )
+        }
         let schemas = try await schemas(of: tenant)
         let queries = try filter.fields.map { try schemas.query($0) }
         let isExact = queries.allSatisfy(\.isExact)
@@ -76,7 +87,7 @@ package struct EventReader: Sendable {
     }
 
     /// How many rows are asked for at once where not every one of them is known to match.
-    private static let candidates = 500
+    static let candidates = 500
 
     /// Of JSON text in one page; the row that goes beyond it is the page's last.
     package static let maximumPageBytes = 8 << 20

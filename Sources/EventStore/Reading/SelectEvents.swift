@@ -24,7 +24,7 @@ extension SelectEvents: QueryStatement {
         builder.add("e.occurred_at >= ?", key: "") { $0.append(window.lowerBound.timestamptz) }
         builder.add("e.occurred_at < ?", key: "") { $0.append(window.upperBound.timestamptz) }
         if let after {
-            builder.add("(e.occurred_at, e.id) < (?, ?)", key: "after") {
+            builder.add("(e.occurred_at, e.id) \(filter.order.isBehind) (?, ?)", key: "after") {
                 $0.append(after.occurredAt.timestamptz)
                 $0.append(after.id.uuid)
             }
@@ -40,6 +40,8 @@ extension SelectEvents: QueryStatement {
             ) { $0.append(source) }
         }
         for places in fields { builder.add(places: places) }
+        if filter.order == .oldestFirst { builder.mark("asc") }
+        let direction = filter.order.direction
         let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
         return builder.query(
             """
@@ -48,12 +50,12 @@ extension SelectEvents: QueryStatement {
             FROM (
                 SELECT * FROM sluice.events e
                 WHERE \(builder.conditions)
-                ORDER BY e.occurred_at DESC, e.id DESC
+                ORDER BY e.occurred_at \(direction), e.id \(direction)
                 LIMIT \(limitPlace)
             ) p
             LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
             LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
-            ORDER BY p.occurred_at DESC, p.id DESC
+            ORDER BY p.occurred_at \(direction), p.id \(direction)
             """
         )
     }

@@ -58,7 +58,7 @@ extension Lane {
         let connection = try await session(deadline)
         let sorted = Self.inOrder(items)
         let hasClaims = items.contains { $0.explicitKey != nil }
-        var queries = [Role.writer, TransactionNumber().query]
+        var queries = [lanes.login.role, TransactionNumber().query]
         if hasClaims {
             queries += [ClaimIDs(items: sorted).query, FindClaims(items: sorted).query, InsertClaimedEvents(items: sorted).query]
         } else {

@@ -10,12 +10,12 @@ extension Lane {
         let query = KeepRefused(items: items).query
         let answers = try await retrying(until: work.deadline) { connection throws(PostgresError) in
             do throws(PostgresError) {
-                return try await Self.keep(query, on: connection, work.deadline)
+                return try await keep(query, on: connection, work.deadline)
             } catch {
                 guard LaneFault(error) == .month else { throw error }
                 // Nobody has made this month's partition ahead of time.
                 _ = try await connection.execute(EnsurePlannedMonths(), deadline: work.deadline)
-                return try await Self.keep(query, on: connection, work.deadline)
+                return try await keep(query, on: connection, work.deadline)
             }
         }
         let settled = answers.compactMap { answer in
@@ -25,12 +25,12 @@ extension Lane {
         lanes.settle(settled)
     }
 
-    private static func keep(
+    private func keep(
         _ query: Query,
         on connection: Connection,
         _ deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [KeepRefused.Output] {
-        let results = try await connection.transaction([Role.writer, query], deadline: deadline)
+        let results = try await connection.transaction([lanes.login.role, query], deadline: deadline)
         return try results[1].decode(KeepRefused.self)
     }
 }

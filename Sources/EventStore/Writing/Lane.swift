@@ -86,7 +86,7 @@ final class Lane {
         await disconnect()
         let fresh = try await Connection.connect(configuration, deadline: min(deadline, .now + .seconds(5)))
         do {
-            try await Database.refuseUnsafeLogin(fresh)
+            try await lanes.login.check(fresh)
         } catch {
             await fresh.close()
             throw error as? PostgresError ?? PostgresError(.connectionFailed, "\(error)")

@@ -36,13 +36,20 @@ package final class Lanes: Sendable {
     private let configuration: ConnectionConfiguration
     private let count: Int
     private let counters = LaneCounters()
+    let login: LaneLogin
 
-    package convenience init(_ configuration: ConnectionConfiguration, settings: LaneSettings = LaneSettings()) {
-        self.init(configuration, queue: settings.queue)
+    /// - Parameter login: whose connections these are.
+    package convenience init(
+        _ configuration: ConnectionConfiguration,
+        settings: LaneSettings = LaneSettings(),
+        login: LaneLogin = .api
+    ) {
+        self.init(configuration, queue: settings.queue, login: login)
     }
 
-    init(_ configuration: ConnectionConfiguration, queue: LaneQueue.Settings) {
+    init(_ configuration: ConnectionConfiguration, queue: LaneQueue.Settings, login: LaneLogin = .api) {
         self.configuration = configuration
+        self.login = login
         count = queue.lanes
         state = Mutex(State(queue: LaneQueue(queue)))
     }

@@ -34,6 +34,7 @@ struct RequestRecord: LogRecord {
             switch grant.bearer {
             case .key(let id, let name): fields += [("key_id", .text(id.text)), ("key_name", .text(name))]
             case .token(let issuer, _): fields.append(("issuer_id", .text("\(issuer.rawValue)")))
+            case .openPath: break
             }
         }
         if let address { fields.append(("address", .text(address.description))) }

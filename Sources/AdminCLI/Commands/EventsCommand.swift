@@ -1,9 +1,0 @@
-import ArgumentParser
-
-struct EventsCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "events",
-        abstract: "A tenant's events.",
-        subcommands: [EventsDelete.self]
-    )
-}

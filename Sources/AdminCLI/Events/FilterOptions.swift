@@ -1,0 +1,76 @@
+import ArgumentParser
+import EventCore
+import EventStore
+import Foundation
+
+/// Which events a command is about.
+struct FilterOptions: ParsableArguments {
+    @Option(help: "Not before: an RFC 3339 time, a day, or how long ago, like 30m, 24h or 7d.")
+    var from: Instant?
+
+    @Option(help: "Before: in the same way.")
+    var to: Instant?
+
+    @Option(help: "The event's type.")
+    var type: String?
+
+    @Option(help: "Who did it.")
+    var actor: String?
+
+    @Option(help: "Where it happened.")
+    var machine: String?
+
+    @Option(help: "The slug of the source that it came from.")
+    var source: String?
+
+    @Option(name: .customLong("where"), help: "field=value, field>=value or field<=value, of a schema field; may be repeated.")
+    var conditions: [FieldCondition] = []
+
+    func filter(order: EventOrder) -> EventFilter {
+        EventFilter(
+            from: from?.time,
+            to: to?.time,
+            type: type,
+            actor: actor,
+            machine: machine,
+            source: source,
+            fields: conditions.map(\.filter),
+            order: order
+        )
+    }
+
+    /// The same text for the same filter.
+    var summary: String {
+        let texts = [type, actor, machine, source].map { $0.map { "\"\($0)\"" } ?? "-" }
+        let fields = conditions.map { "\($0.filter.field) \($0.filter.comparison.rawValue) \"\($0.filter.text)\"" }
+        return (texts + fields).joined(separator: ", ")
+    }
+}
+
+struct FieldCondition: ExpressibleByArgument, Sendable {
+    let filter: FieldFilter
+
+    init?(argument: String) {
+        for (sign, comparison) in [(">=", FieldFilter.Comparison.min), ("<=", .max), ("=", .equals)] {
+            guard let place = argument.range(of: sign), place.lowerBound > argument.startIndex else { continue }
+            let text = String(argument[place.upperBound...])
+            guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
+            filter = FieldFilter(field: String(argument[..<place.lowerBound]), comparison: comparison, text: text)
+            return
+        }
+        return nil
+    }
+}
+
+/// A time as an operator gives it; a day stands for its beginning in UTC.
+struct Instant: ExpressibleByArgument, Sendable {
+    let time: Timestamp
+
+    init?(argument: String) {
+        guard let time = Moment(argument: argument)?.time ?? Timestamp(rfc3339: argument + "T00:00:00Z") else { return nil }
+        self.time = time
+    }
+}
+
+extension EventOrder: ExpressibleByArgument {}
+extension EventFormat: ExpressibleByArgument {}

@@ -1,0 +1,69 @@
+package import EventCore
+
+/// Everything of one tenant that matches, a page of text at a time.
+///
+/// Each page is a query of its own: between two of them nothing is held, no connection, no snapshot, no lane, however long the reader
+/// takes. An event that is stored meanwhile is in it when it lies behind the place that was reached.
+package struct EventExport: Sendable {
+    /// Rows of one page.
+    private static let pageRows = 1_000
+
+    package let lines: EventLines
+    private let reader: EventReader
+    private let tenant: TenantID
+    private let retentionDays: Int
+    private let filter: EventFilter
+    private var isStarted: Bool
+    private var isFinished = false
+    /// Rows given so far, those before `after` not counted.
+    package private(set) var rows = 0
+    /// The last event that was given, or where this went on from.
+    package private(set) var position: EventPosition?
+
+    /// - Parameters:
+    ///   - retentionDays: older events are in no page, also when they grow too old on the way.
+    ///   - after: goes on behind this event of an earlier export with the same filter, without a header.
+    package init(
+        _ reader: EventReader,
+        of tenant: TenantID,
+        retentionDays: Int,
+        filter: EventFilter,
+        lines: EventLines,
+        after: EventPosition? = nil
+    ) {
+        self.reader = reader
+        self.tenant = tenant
+        self.retentionDays = retentionDays
+        self.filter = filter
+        self.lines = lines
+        position = after
+        isStarted = after != nil
+    }
+
+    /// The next page's text, which may be empty; nil when there is no more. After an error the same page can be asked for again.
+    ///
+    /// - Parameter deadline: for the database, of this page alone.
+    package mutating func next(now: Timestamp = .now(), deadline: ContinuousClock.Instant) async throws -> [UInt8]? {
+        guard !isFinished else { return nil }
+        let page = try await reader.page(
+            of: tenant,
+            retentionDays: retentionDays,
+            filter: filter,
+            after: position,
+            limit: Self.pageRows,
+            now: now,
+            deadline: deadline
+        )
+        var text = isStarted ? [] : lines.header
+        text.reserveCapacity(text.count + page.events.reduce(0) { $0 + $1.fields.count + $1.extra.count + 320 })
+        for event in page.events {
+            lines.append(event, isFirst: rows == 0, to: &text)
+            rows += 1
+        }
+        if let last = page.events.last { position = EventPosition(occurredAt: last.occurredAt, id: last.id) }
+        isStarted = true
+        isFinished = page.next == nil
+        if isFinished { text += lines.footer }
+        return text
+    }
+}

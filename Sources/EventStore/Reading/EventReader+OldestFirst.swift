@@ -1,0 +1,60 @@
+import EventCore
+import Postgres
+
+extension EventReader {
+    /// As `page`, oldest first: `occurred_at` is walked forwards in windows of one month, two, four …
+    func oldestFirst(
+        of tenant: TenantID,
+        retentionDays: Int,
+        filter: EventFilter,
+        after: EventPosition?,
+        limit: Int,
+        now: Timestamp,
+        deadline: ContinuousClock.Instant
+    ) async throws -> EventPage {
+        let schemas = try await schemas(of: tenant)
+        let queries = try filter.fields.map { try schemas.query($0) }
+        let end = min(filter.to ?? .latestPossible, now.adding(days: 2))
+        var start = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)
+        if let after { start = max(start, after.occurredAt) }
+        let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
+        var months = 0
+        while start < end, !found.isFull {
+            let stop = min(end, Month(of: start).start(monthsOn: months + 1))
+            var position = after
+            while true {
+                let most = max(limit + 1 - found.count, queries.allSatisfy(\.isExact) ? 0 : Self.candidates)
+                let query = SelectEvents(
+                    tenant: tenant,
+                    filter: filter,
+                    window: start..<stop,
+                    after: position,
+                    fields: queries.map(\.places),
+                    limit: most
+                )
+                let walked = WalkedRows()
+                try await database.stream(query, as: tenant, deadline: deadline) { event in
+                    walked.add(event)
+                    return schemas.shaped(event, queries).map(found.add) ?? true
+                }
+                guard !found.isFull, walked.count == most else { break }
+                position = walked.last
+            }
+            start = stop
+            months = months * 2 + 1
+        }
+        return found.page
+    }
+}
+
+extension Month {
+    /// The start of the month that is `months` after this one (0: its own).
+    func start(monthsOn months: Int) -> Timestamp {
+        var month = self
+        for _ in 0..<max(0, months) {
+            // The 32nd of a month is in the next one.
+            month = Month(of: Timestamp(microsecondsSince1970: (Int64(month.firstDay) + 31) * 86_400_000_000))
+        }
+        return Timestamp(microsecondsSince1970: Int64(month.firstDay) * 86_400_000_000)
+    }
+}

@@ -1,0 +1,95 @@
+package import EventCore
+import Postgres
+
+/// Where a page of events ends that are walked by when they were received.
+package struct ReceivedPosition: Sendable, Equatable {
+    package let receivedAt: Timestamp
+    package let id: EventID
+
+    package init(receivedAt: Timestamp, id: EventID) {
+        self.receivedAt = receivedAt
+        self.id = id
+    }
+}
+
+extension EventReader {
+    /// Events received at `since` or later, in the order in which they were received; at most `limit` of them.
+    ///
+    /// Who follows a tenant asks from some time back each time: an event bears the time at which its request began, and may be
+    /// committed long after another one that began later.
+    package func received(
+        of tenant: TenantID,
+        retentionDays: Int,
+        filter: EventFilter,
+        since: Timestamp,
+        after: ReceivedPosition?,
+        limit: Int,
+        now: Timestamp,
+        deadline: ContinuousClock.Instant
+    ) async throws -> (events: [StoredEvent], next: ReceivedPosition?) {
+        let schemas = try await schemas(of: tenant)
+        let queries = try filter.fields.map { try schemas.query($0) }
+        let query = SelectReceived(
+            tenant: tenant,
+            oldest: max(now.adding(days: -retentionDays), .oldestPossible),
+            since: since,
+            after: after,
+            limit: limit
+        )
+        let rows = try await database.read(query, as: tenant, deadline: deadline)
+        let last = rows.count < limit ? nil : rows.last.map { ReceivedPosition(receivedAt: $0.receivedAt, id: $0.id) }
+        return (rows.compactMap { schemas.shaped($0, queries) }.filter(filter.matchesColumns), last)
+    }
+}
+
+extension EventFilter {
+    /// What a filter asks besides schema fields.
+    fileprivate func matchesColumns(_ event: StoredEvent) -> Bool {
+        (from.map { event.occurredAt >= $0 } ?? true) && (to.map { event.occurredAt < $0 } ?? true)
+            && (type.map { event.type == $0 } ?? true) && (actor.map { event.actor == $0 } ?? true)
+            && (machine.map { event.machine == $0 } ?? true) && (source.map { event.source == $0 } ?? true)
+    }
+}
+
+struct SelectReceived: Sendable {
+    let tenant: TenantID
+    let oldest: Timestamp
+    let since: Timestamp
+    let after: ReceivedPosition?
+    let limit: Int
+}
+
+extension SelectReceived: QueryStatement {
+    var query: Query {
+        var builder = QueryBuilder(name: "select_received")
+        builder.add("e.tenant_id = ?", key: "") { $0.append(tenant.rawValue) }
+        builder.add("e.occurred_at >= ?", key: "") { $0.append(oldest.timestamptz) }
+        builder.add("e.received_at >= ?", key: "") { $0.append(since.timestamptz) }
+        if let after {
+            builder.add("(e.received_at, e.id) > (?, ?)", key: "after") {
+                $0.append(after.receivedAt.timestamptz)
+                $0.append(after.id.uuid)
+            }
+        }
+        let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
+        return builder.query(
+            """
+            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name, v.version, p.type, p.actor, p.machine, p.fields, p.extra,
+                   p.version_no
+            FROM (
+                SELECT * FROM sluice.events e
+                WHERE \(builder.conditions)
+                ORDER BY e.received_at, e.id
+                LIMIT \(limitPlace)
+            ) p
+            LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
+            LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
+            ORDER BY p.received_at, p.id
+            """
+        )
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> StoredEvent {
+        try SelectEvents.decode(row)
+    }
+}

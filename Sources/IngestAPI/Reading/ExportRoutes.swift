@@ -1,0 +1,77 @@
+import Access
+import EventCore
+import EventStore
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import ServiceLifecycle
+
+/// `GET /v1/export`: everything of one tenant that matches, as one body.
+///
+/// The body ends well only when it is complete, and its trailer says how many rows it has; when the database fails on the way, or the
+/// server stops, the connection is closed in the middle of it. While the reader does not read, the next page is not asked for.
+struct ExportRoutes: Sendable {
+    let reader: EventReader
+    /// For each page.
+    let requestDeadline: Duration
+
+    private enum Formulas: String, CaseIterable {
+        case escape, keep
+    }
+
+    func export(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
+        let query = try await EventQuery(request, of: grant, reader: reader, besides: ["format", "formulas"])
+        let format = try query.parameters.choice("format", of: EventFormat.self) ?? Negotiation.lines(of: request) ?? .csv
+        let formulas = try query.parameters.choice("formulas", of: Formulas.self) ?? .escape
+        let export = EventExport(
+            reader,
+            of: grant.tenant,
+            retentionDays: grant.retentionDays,
+            filter: query.filter,
+            lines: EventLines(format, fields: query.schemas.fieldNames, guardsFormulas: formulas == .escape)
+        )
+        // An answer without a body has no encoding: clients that decode would wait for it.
+        let isGzip = request.method != .head && Negotiation.takesGzip(request)
+        var response = try await BodyOfPages.response(export, isGzip: isGzip, deadline: requestDeadline)
+        response.headers[.contentType] = format.mediaType
+        response.headers[.contentDisposition] = "attachment; filename=\"\(grant.tenantSlug)-events.\(format.rawValue)\""
+        return response
+    }
+}
+
+/// A chunked body that is made page by page.
+enum BodyOfPages {
+    /// The server stops before the body is whole.
+    private struct Stopping: Error {}
+
+    /// - Parameter deadline: for the database, for each page.
+    /// - Throws: what the first page's query throws: then nothing is sent yet.
+    static func response(_ export: EventExport, isGzip: Bool, deadline: Duration) async throws -> Response {
+        var begun = export
+        let first = try await begun.next(deadline: .now + deadline)
+        let (beginning, rest) = (first, begun)
+        let body = ResponseBody { writer in
+            var (page, rest) = (beginning, rest)
+            let encoder = isGzip ? try GzipEncoder() : nil
+            while let text = page {
+                let bytes = try encoder?.encode(text) ?? text
+                if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
+                if Task.isShuttingDownGracefully { throw Stopping() }
+                page = try await rest.next(deadline: .now + deadline)
+            }
+            if let end = try encoder?.finish() { try await writer.write(ByteBuffer(bytes: end)) }
+            try await writer.finish(trailer(rest.rows))
+        }
+        var headers: HTTPFields = [.vary: "Accept, Accept-Encoding", .cacheControl: "no-store"]
+        headers[.trailer] = rowsTrailer?.rawName
+        if isGzip { headers[.contentEncoding] = "gzip" }
+        return Response(status: .ok, headers: headers, body: body)
+    }
+
+    private static let rowsTrailer = HTTPField.Name("sluice-rows")
+
+    private static func trailer(_ rows: Int) -> HTTPFields {
+        guard let rowsTrailer else { return [:] }
+        return [rowsTrailer: String(rows)]
+    }
+}

@@ -1,0 +1,120 @@
+import EventCore
+import EventStore
+import Foundation
+import LocalCluster
+import TestSupport
+import Testing
+
+/// `sluice events` and `sluice export`.
+@Suite(.fewAtOnce) struct EventsCommandTests {
+    private func fill(_ scene: Scene, _ seconds: Range<Int>) async throws {
+        let lines = seconds.map { Webhook.body(user: "u\($0 % 2)", secondsLater: Int64($0)) }
+        let reply = try await scene.server.post(
+            "/v1/events",
+            lines.joined(separator: "\n"),
+            key: scene.ingest,
+            headers: ["Content-Type": "application/x-ndjson"]
+        )
+        #expect(reply.json["accepted"].int == seconds.count, "\(reply.body)")
+    }
+
+    @Test func queriesWhatMatches() async throws {
+        let scene = try await Scene.make()
+        try await fill(scene, 0..<20)
+        let all = try await SluiceCommand.run(["events", "query", "acme", "--output", "json"], on: scene.migrated)
+        #expect(all.status == .exited(0) && JSONValue(all.output).count == 20, "\(all.output)")
+        let some = try await SluiceCommand.run(
+            [
+                "events", "query", "acme", "--actor", "u1", "--where", "serial=\(Webhook.serial)", "--order", "asc", "--limit", "3",
+                "--output", "json",
+            ],
+            on: scene.migrated
+        )
+        let list = JSONValue(some.output)
+        #expect(list.count == 3 && list[0]["actor"].string == "u1", "\(some.output)")
+        let times = (0..<3).compactMap { list[$0]["occurred_at"].string }
+        #expect(times == times.sorted())
+        let table = try await SluiceCommand.run(["events", "query", "acme", "--limit", "1"], on: scene.migrated)
+        #expect(table.output.contains("OCCURRED AT") && table.output.split(separator: "\n").count == 2, "\(table.output)")
+        let tail = try await SluiceCommand.run(["events", "tail", "acme", "-n", "5", "--output", "json"], on: scene.migrated)
+        #expect(tail.status == .exited(0) && tail.output.split(separator: "\n").count == 5, "\(tail.output)")
+        let unknown = try await SluiceCommand.run(["events", "query", "acme", "--where", "colour=red"], on: scene.migrated)
+        #expect(unknown.status == .exited(64) && unknown.output.contains("colour"), "\(unknown.output)")
+        await scene.server.stop()
+    }
+
+    @Test func followsWithoutMissingOrRepeating() async throws {
+        let scene = try await Scene.make()
+        try await fill(scene, 0..<5)
+        let folder = try ScratchFolder()
+        defer { folder.remove() }
+        let command = try SluiceCommand.command(
+            ["events", "tail", "acme", "-f", "-n", "2", "--output", "json"],
+            on: scene.migrated,
+            output: .appended(to: folder.path("tail"))
+        )
+        let process = try await ProcessSpawner.shared.spawn(command)
+        let ids = { () -> [String] in
+            let text = (try? String(contentsOfFile: folder.path("tail"), encoding: .utf8)) ?? ""
+            return text.split(separator: "\n").compactMap { JSONValue(String($0))["id"].string }
+        }
+        #expect(try await eventually(within: .seconds(20)) { ids().count == 2 })
+        for part in 1...3 { try await fill(scene, (part * 10)..<(part * 10 + 7)) }
+        // A request that began a while ago, and is committed only now.
+        try await scene.migrated.psql(
+            """
+            INSERT INTO events SELECT tenant_id, occurred_at - interval '1 hour', gen_random_uuid(), now() - interval '20 seconds', source_id,
+                   version_no, type, actor, machine, k1, k2, k3, k4, k5, k6, k7, k8, fields, extra FROM events LIMIT 1
+            """
+        )
+        #expect(try await eventually(within: .seconds(20)) { ids().count >= 2 + 21 + 1 }, "\(ids().count)")
+        await process.terminate(grace: .seconds(5))
+        #expect(ids().count == 24 && Set(ids()).count == 24)
+        await scene.server.stop()
+    }
+
+    @Test func exportsToAFileWithItsManifestAndGoesOnWhereItStopped() async throws {
+        let scene = try await Scene.make()
+        try await ExportTests.fill(scene)
+        let folder = try ScratchFolder()
+        defer { folder.remove() }
+        let file = folder.path("events.csv.gz")
+        let arguments = ["export", "acme", "--format", "csv", "--gzip", "--out", file, "--output", "json"]
+        let run = try await SluiceCommand.run(arguments, on: scene.migrated)
+        #expect(run.status == .exited(0), "\(run.output)")
+        #expect(JSONValue(run.output)["rows"].int == ExportTests.hostile.count && JSONValue(run.output)["complete"].bool == true)
+        let cells = try await ExportTests.column("reason", of: file)
+        #expect(cells.count == ExportTests.hostile.count && cells.contains("'=1+1"))
+
+        let again = try await SluiceCommand.run(arguments, on: scene.migrated)
+        #expect(again.status == .exited(64) && again.output.contains("--resume"), "\(again.output)")
+
+        // As if it had been interrupted behind its first checkpoint: bytes that the manifest does not know are cut off.
+        let manifestPath = file + ".manifest.json"
+        let manifest = try String(contentsOfFile: manifestPath, encoding: .utf8)
+        try manifest.replacing("\"complete\" : true", with: "\"complete\" : false")
+            .write(toFile: manifestPath, atomically: true, encoding: .utf8)
+        let handle = try #require(FileHandle(forWritingAtPath: file))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data("half a row".utf8))
+        try handle.close()
+        _ = try await scene.server.post("/v1/events", try ExportTests.body(500, reason: "later"), key: scene.ingest)
+        let other = try await SluiceCommand.run(["export", "acme", "--format", "ndjson", "--out", file, "--resume"], on: scene.migrated)
+        #expect(other.status == .exited(64) && other.output.contains("other options"), "\(other.output)")
+        let resumed = try await SluiceCommand.run(arguments + ["--resume"], on: scene.migrated)
+        #expect(resumed.status == .exited(0), "\(resumed.output)")
+        #expect(try await ExportTests.column("reason", of: file) == cells + ["later"])
+        let sum = try await ProcessSpawner.shared.run(ChildCommand("/usr/bin/sha256sum", [file], environment: [:]))
+        #expect(sum.output.hasPrefix(JSONValue(resumed.output)["sha256"].string ?? "?"), "\(sum.output) \(resumed.output)")
+
+        try Data("not it".utf8).write(to: URL(filePath: file))
+        try manifest.replacing("\"complete\" : true", with: "\"complete\" : false")
+            .write(toFile: manifestPath, atomically: true, encoding: .utf8)
+        let changed = try await SluiceCommand.run(arguments + ["--resume"], on: scene.migrated)
+        #expect(changed.status == .exited(1) && changed.output.contains("not what its manifest says"), "\(changed.output)")
+
+        let standard = try await SluiceCommand.run(["export", "acme", "--format", "ndjson", "--where", "reason=later"], on: scene.migrated)
+        #expect(standard.output.split(separator: "\n").count == 1, "\(standard.output)")
+        await scene.server.stop()
+    }
+}

@@ -146,15 +146,19 @@ import Testing
         #expect(isOK)
         await scene.server.stop()
 
+        let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-health-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let low = try await RunningServer.start(
             databaseURL: scene.migrated.apiURL,
-            environment: ["HEALTH_MIN_FREE_GB": "1000000000", "LOG_DIR": "/nonexistent"]
+            environment: ["HEALTH_MIN_FREE_GB": "1000000000", "LOG_DIR": folder.path(percentEncoded: false)]
         )
-        let reply = try await low.get("/health")
-        #expect(reply.json["disk_space"].string == "unknown" && reply.json["log_write"].string == "failed", "\(reply.body)")
-        #expect(
-            reply.json["status"].string == "error" && reply.json["disk_free_gb"].isNull == false && !reply.body.contains("disk_free_gb")
-        )
+        try FileManager.default.removeItem(at: folder)
+        let saysSo = try await eventually {
+            let reply = try await low.get("/health")
+            return reply.json["disk_space"].string == "unknown" && reply.json["log_write"].string == "failed"
+                && reply.json["status"].string == "error" && !reply.body.contains("disk_free_gb")
+        }
+        #expect(saysSo, "its folder is gone")
         await low.stop()
     }
 }

@@ -7,10 +7,10 @@ FORMATTED = Package.swift Sources Tests Plugins
 # make bench BENCH=single runs one of single, bulk, stream, latency, fairness; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
 BENCH ?= all
 BENCH_FLAGS ?=
-SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run
+SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run $(wildcard client/macos/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: kill-loop help setup build run test bench lint format clean
+.PHONY: kill-loop fluent-bit help setup build run test bench lint format clean
 export SWIFT_BUILD_FLAGS TEST_FLAGS
 
 help: ## list these targets
@@ -42,12 +42,24 @@ bench: ## measure a release build beside plain SQL; BENCH=single for one: see do
 kill-loop: build ## kill the API and PostgreSQL's backends for a minute under load, then count
 	python3 Tests/Faults/kill_loop.py
 
-lint: setup ## format, warnings as errors, scripts
+fluent-bit: setup ## the Mac kit's way into the database on a real Fluent Bit: on PATH, or FLUENT_BIT=/path/to/fluent-bit
+	@binary=$${FLUENT_BIT:-$$(command -v fluent-bit || ls /opt/fluent-bit/bin/fluent-bit 2> /dev/null)}; \
+	if [ -z "$$binary" ]; then \
+		echo "There is no fluent-bit on PATH, and FLUENT_BIT names none: nothing was run on a real one. make test runs the same"; \
+		echo "scenarios on a stand-in. Install it (https://docs.fluentbit.io/manual/installation) and try again."; \
+	else \
+		swift build && FLUENT_BIT="$$binary" python3 -B Tests/MacKit/run.py --delivery; \
+	fi
+
+lint: ## format, warnings as errors, scripts
+	@scripts/setup.sh test
 	swift format lint --strict --recursive --parallel $(FORMATTED)
 	@for script in $(SCRIPTS); do \
 		case $$(head -n 1 $$script) in *bash) bash -n $$script ;; *) sh -n $$script ;; esac || exit 1; \
 	done
-	@if command -v shellcheck > /dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: scripts checked for syntax only"; fi
+	shellcheck $(SCRIPTS)
+	shellcheck -s sh client/macos/privileges_local_logger.sh
+	@for list in client/macos/*.plist; do plistutil -i $$list -o /dev/null || exit 1; done
 	swift build --build-tests $(SWIFT_BUILD_FLAGS)
 
 format: ## rewrite the sources in the house format

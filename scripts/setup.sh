@@ -49,10 +49,7 @@ missing() {
     has_library libssl || echo libssl-dev
     has_library zlib || echo zlib1g-dev
     has_library sqlite3 || echo libsqlite3-dev
-    # The tests read exports back, and make a data.db, with it.
-    command -v python3 > /dev/null 2>&1 || echo python3
     has_postgres || echo postgresql
-    has_pgbouncer || echo pgbouncer
     command -v curl > /dev/null 2>&1 || echo curl
     command -v setpriv > /dev/null 2>&1 || echo util-linux
     [ "$purpose" != bench ] || missing_for_bench
@@ -68,6 +65,14 @@ missing_for_bench() {
 
 # Real ones stand before the API in the tests, and check what it says of itself. Debian starts them when it installs them; nobody needs that.
 missing_for_test() {
+    has_pgbouncer || echo pgbouncer
+    # Exports are read back with it, a data.db is made with it, and the Mac kit's tests are written in it.
+    command -v python3 > /dev/null 2>&1 || echo python3
+    command -v shellcheck > /dev/null 2>&1 || echo shellcheck
+    command -v plistutil > /dev/null 2>&1 || echo libplist-utils
+    command -v ps > /dev/null 2>&1 || echo procps
+    command -v psql > /dev/null 2>&1 || echo postgresql-client-common postgresql-client
+    command -v zsh > /dev/null 2>&1 || echo zsh
     for program in nginx haproxy prometheus promtool; do
         [ -x "/usr/sbin/$program" ] || command -v "$program" > /dev/null 2>&1 || echo "$program" | sed 's/promtool/prometheus/; s/^nginx$/nginx-light/'
     done | sort -u
@@ -83,8 +88,8 @@ packages=${packages% }
 [ -n "$packages" ] || exit 0
 
 command -v apt-get > /dev/null 2>&1 || fail "missing, by Debian's names: $packages. Install what your system calls them (Fedora:
-  dnf install make libpq-devel openssl-devel sqlite-devel pkgconf postgresql-server pgbouncer curl python3 util-linux; macOS: brew install libpq openssl pkgconf
-  postgresql pgbouncer),
+  dnf install make libpq-devel openssl-devel sqlite-devel pkgconf postgresql-server pgbouncer curl python3 util-linux ShellCheck
+  libplist zsh; macOS: brew install libpq openssl pkgconf postgresql pgbouncer shellcheck libplist),
   then run this again."
 
 as_root=

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds and runs all tests. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
+# Builds and runs all tests, Swift's and the Mac kit's. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
 # one failed, when none ran, or when the run did not come to its end.
 # SWIFT_BUILD_FLAGS and TEST_FLAGS come from the Makefile.
 set -euo pipefail
@@ -35,14 +35,28 @@ counts=$(awk '
     END { printf "%d %d %d", ran - failed - skipped, failed, skipped }
 ' "$report")
 read -r passed failed skipped <<< "$counts"
+swift_failed=$failed
 
 # One more test: no secret of the whole run is in any log of it. A filtered run may have had none.
 if [ -s "$SLUICE_TEST_RUN/secrets" ] || [[ ${TEST_FLAGS:-} != *--filter* && ${TEST_FLAGS:-} != *--skip* ]]; then
     if scripts/find-secrets.sh "$SLUICE_TEST_RUN"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 
+# The Mac kit's own, in Python; they start the programs that were built above. A filtered run is about Swift.
+if [[ ${TEST_FLAGS:-} != *--filter* && ${TEST_FLAGS:-} != *--skip* ]]; then
+    kit_log=$(mktemp)
+    kit_status=0
+    SLUICE_BIN=${SLUICE_BIN:-$(swift build --show-bin-path)} python3 -B Tests/MacKit/run.py 2>&1 | tee "$kit_log" || kit_status=$?
+    kit_counts=$(sed -n 's/^Mac kit: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$kit_log" | tail -n 1)
+    rm -f "$kit_log"
+    # Without its closing line it came to no end, which is one failure.
+    read -r kit_passed kit_failed kit_skipped <<< "${kit_counts:-0 1 0}"
+    if [ "$kit_status" -ne 0 ] && [ "$kit_failed" -eq 0 ]; then kit_failed=1; fi
+    passed=$((passed + kit_passed)) failed=$((failed + kit_failed)) skipped=$((skipped + kit_skipped))
+fi
+
 if [ "$skipped" -gt 0 ]; then echo "$skipped skipped (each with its reason above)"; fi
-if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
+if [ "$status" -ne 0 ] && [ "$swift_failed" -eq 0 ]; then
     echo "swift test ended with exit status $status although no test failed: see above."
 fi
 if [ $((passed + failed)) -eq 0 ]; then

@@ -26,6 +26,9 @@ struct AdminSettings: Sendable {
         }
     }
 
+    /// Where senders reach the server, as `PUBLIC_URL` says.
+    var publicURL: String? { config.string(forKey: "public.url") }
+
     /// Connects to `DATABASE_ADMIN_URL`, else `DATABASE_URL`, else the database of a `sluice up` in this folder.
     func connect() async throws -> Connection {
         let (configuration, advice) = try target()

@@ -14,6 +14,7 @@ struct Sluice: AsyncParsableCommand {
             Up.self, Migrate.self, DoctorCommand.self, HealthCommand.self, TenantCommand.self, SourceCommand.self, KeyCommand.self,
             IssuerCommand.self, TokenCommand.self, SchemaCommand.self, QuarantineCommand.self, EventsCommand.self, ExportCommand.self,
             ImportCommand.self, PartitionsCommand.self, RetentionCommand.self, BackupCommand.self, MaintainCommand.self, AuditCommand.self,
+            ProfileCommand.self,
         ]
     )
 }

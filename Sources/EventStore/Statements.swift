@@ -11,7 +11,7 @@ enum Statements {
             RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
             InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, ListSchemas.self, LockSchemas.self, PublishSchema.self,
             AwaitsFirstSchema.self, ListSlots.self, ReleaseRefused.self, ExplainRefused.self, CallRecordAct.self, SelectRehearsed.self,
-            SchemaDocuments.self, SchemaNumbers.self, SelectUnfilled.self,
+            SchemaDocuments.self, NewestDocument.self, SchemaNumbers.self, SelectUnfilled.self,
             FillSlots.self, EventSpan.self, ListSlotFills.self, NoteSlotFill.self,
             DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
             GuardedTables.self,

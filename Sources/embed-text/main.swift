@@ -1,4 +1,4 @@
-// Writes a Swift file whose `EmbeddedText.files` holds the text files (.sql, .yaml) of a folder, by name.
+// Writes a Swift file whose `EmbeddedText.files` holds the text files of a folder, by name.
 // Usage: embed-text OUTPUT FOLDER
 import Foundation
 
@@ -16,8 +16,10 @@ guard let output = arguments.first, let folder = arguments.dropFirst().first els
 }
 do {
     var source = "enum EmbeddedText {\n    static let files: [(name: String, text: String)] = [\n"
+    // The same as in the plugin EmbedText.
+    let kinds = [".sql", ".yaml", ".sh", ".conf", ".plist", ".md"]
     let names = try FileManager.default.contentsOfDirectory(atPath: folder)
-    for name in names.sorted() where name.hasSuffix(".sql") || name.hasSuffix(".yaml") {
+    for name in names.sorted() where kinds.contains(where: name.hasSuffix) {
         let text = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
         source += "(\(literal(name)),\n\(literal(text))),\n"
     }

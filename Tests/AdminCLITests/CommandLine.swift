@@ -24,7 +24,7 @@ struct CommandLineTool {
         let run = try await ProcessSpawner.shared.run(
             ChildCommand(try BuiltProgram.path("sluice"), arguments, environment: environment)
         )
-        TestRun.keep(text: run.output, as: "sluice-\(arguments[0]).log")
+        TestRun.keep(output: run.output, of: arguments)
         return run
     }
 

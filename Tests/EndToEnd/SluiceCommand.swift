@@ -8,7 +8,7 @@ import TestSupport
 enum SluiceCommand {
     static func run(_ arguments: [String], on migrated: MigratedDatabase) async throws -> (status: ChildExit, output: String) {
         let run = try await ProcessSpawner.shared.run(command(arguments, on: migrated))
-        TestRun.keep(text: run.output, as: "sluice-\(arguments[0]).log")
+        TestRun.keep(output: run.output, of: arguments)
         return run
     }
 

@@ -30,6 +30,12 @@ package enum TestRun {
         keep(text: String(decoding: text, as: UTF8.self), as: path.split(separator: "/").last.map(String.init) ?? "log")
     }
 
+    /// What the tool said. Those of its commands that are asked for events print events: that is no log.
+    package static func keep(output: String, of arguments: [String]) {
+        guard let command = arguments.first, !["events", "export", "quarantine"].contains(command) else { return }
+        keep(text: output, as: "sluice-\(command).log")
+    }
+
     /// What a program said.
     package static func keep(text: String, as name: String) {
         guard let folder else { return }

@@ -4,7 +4,7 @@ SWIFT_BUILD_FLAGS ?= -Xswiftc -warnings-as-errors
 # More for swift test, such as: make test TEST_FLAGS='--filter LocalClusterTests'
 TEST_FLAGS ?=
 FORMATTED = Package.swift Sources Tests Plugins
-# make bench BENCH=single runs one of single, bulk, stream, latency, fairness; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
+# make bench BENCH=single runs one of single, tokens, bulk, stream, latency, fairness; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
 BENCH ?= all
 BENCH_FLAGS ?=
 SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run $(wildcard client/macos/*.sh)

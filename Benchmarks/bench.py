@@ -20,11 +20,11 @@ from sluicebench.options import Options
 from sluicebench.report import Report
 from sluicebench.response import fairness, latency
 from sluicebench.stream import stream
-from sluicebench.versus import bulk, single
+from sluicebench.versus import bulk, single, tokens
 
 Benchmark = Callable[[Options, Report], Report]
 BENCHMARKS: dict[str, Benchmark] = {
-    "single": single, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
+    "single": single, "tokens": tokens, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
 }
 
 

@@ -43,6 +43,16 @@ def sap_sender(server: Server, tenant: str = "single") -> Sender:
     return make_sender(server, tenant, "privileges-webhook", "privileges-webhook")
 
 
+def token_sender(server: Server, tenant: str = "tokens") -> Sender:
+    """As `sap_sender`, but with an EdDSA token (JWT) of an issuer of its own, to the tenant's default source."""
+    sender = sap_sender(server, tenant)
+    key_file = str(server.private / "issuer.jwk")
+    address = ["--iss", "https://bench.example", "--aud", "sluice"]
+    server.sluice("issuer", "add", tenant, *address, "--generate", "ed25519", "--key-out", key_file)
+    sender.key = str(server.sluice("token", "issue", "--key-file", key_file, "--scope", "ingest", "--ttl", "1d")["token"])
+    return sender
+
+
 def fluent_bit_sender(server: Server, tenant: str = "bulk") -> Sender:
     return make_sender(server, tenant, "fluent-bit", "privileges-ndjson")
 

@@ -10,7 +10,7 @@ from .loads import SECONDS_OF_BLOCKS, Run, block_plan, copy, pgbench, post_block
 from .options import Options
 from .report import Bar, Report, summary
 from .server import Server
-from .tenancy import Sender, check_stored, fluent_bit_sender, sap_sender
+from .tenancy import Sender, check_stored, fluent_bit_sender, sap_sender, token_sender
 
 # The one-row INSERT with the same columns. pgbench has no strings to send, so the server puts them together from
 # numbers; "pgbench expressions alone" in the result says what that costs. Rows look like those that Sluice makes of the SAP
@@ -54,6 +54,29 @@ def single(options: Options, report: Report) -> Report:
         _check_both(server, report, sender, other, warm, 64 * (options.rounds + 1))
         report.figures["pgbench expressions alone"] = _expressions(server, other)
     _ratio(report, "pgbench", bar=1.0, goal=1.5)
+    return report
+
+
+def tokens(options: Options, report: Report) -> Report:
+    """`single`'s load with an API key, then with an EdDSA token, turn about."""
+    with Server(options.scratch) as server:
+        report.context |= options.describe(server)
+        senders = {"sluice": sap_sender(server), "sluice, token": token_sender(server)}
+        plans = {name: sap_plan(server, sender) for name, sender in senders.items()}
+        total = dict.fromkeys(senders, 0)
+        for number in range(1, options.rounds + 2):
+            for name, plan in plans.items():
+                server.psql("CHECKPOINT")
+                run = post_singles(server, plan, number, options.seconds if number > 1 else options.warm_up)
+                run.name = name
+                total[name] += run.events
+                if number > 1:
+                    report.runs.append(run)
+        for name, sender in senders.items():
+            report.figures[f"rows: {name}"] = check_stored(server, sender, total[name], 64 * (options.rounds + 1))
+    ratios = summary([b / a for a, b in zip(report.rates("sluice"), report.rates("sluice, token"))])
+    report.figures["ratio of each round"] = ratios
+    report.bars.append(Bar("token ÷ key", ratios["median"], 0.85))
     return report
 
 

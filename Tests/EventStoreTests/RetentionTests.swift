@@ -144,7 +144,10 @@ import Testing
         let month = try #require(try await retention(fixture).plan().drops.first { $0.parent == .events })
         // A reader holds the month, so detaching it stays pending.
         let reader = try await fixture.migrated.connect()
-        try await reader.executeScript("SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT count(*) FROM sluice.events", deadline: fixture.deadline)
+        try await reader.executeScript(
+            "SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT count(*) FROM sluice.events",
+            deadline: fixture.deadline
+        )
         let busy = MonthDrop(connection: try await fixture.migrated.connect(), lockTimeout: .milliseconds(200), attempts: 1)
         #expect(try await busy.drop(month) == .busy)
         #expect(try await fixture.migrated.psql("SELECT state FROM partitions() WHERE name = '\(month.name)'") == "detaching")

@@ -5,9 +5,9 @@ import Synchronization
 ///
 /// What was loaded under the epoch in force holds for as long as the epoch is known not to have changed.
 package final class AccessEpoch: Sendable {
-    /// After the last poll that was answered: from then on what is cached is not believed any more. A replica that cannot ask
-    /// for so long cannot store or read either.
-    package static let bound = Duration.seconds(10)
+    /// After the last poll that was answered: from then on what is cached is believed for its own lifetime only, a second, and a change
+    /// holds within two also when only the asking fails.
+    package static let bound = Duration.milliseconds(1_500)
 
     private struct Reading {
         var epoch: Int64

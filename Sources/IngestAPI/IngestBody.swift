@@ -40,8 +40,8 @@ struct IngestBody {
         for try await piece in request.body {
             try count(piece)
             var input = piece
-            // A piece of 64 KiB may come out a thousand times as long: written in between, it never lies in memory whole.
-            while let part = input.readSlice(length: min(input.readableBytes, 4096)), part.readableBytes > 0 {
+            // What comes out may be a thousand times as long: written in between, at most 256 KiB of it are in memory as records.
+            while let part = input.readSlice(length: min(input.readableBytes, 256)), part.readableBytes > 0 {
                 try decode(part, with: &decoder, into: &intake)
                 try await intake.flush(all: false)
             }

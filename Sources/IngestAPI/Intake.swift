@@ -119,16 +119,21 @@ struct Intake: Sendable {
                 return pending.removeAll()
             }
         }
-        while !pending.isEmpty, all || pending.count >= Lanes.maximumRecords || pendingBytes >= Self.batchBytes {
-            var count = 0
+        var start = 0
+        defer {
+            // Once at the end: what is left is short, and what was written may be long.
+            pending.removeFirst(start)
+        }
+        while start < pending.count, all || pending.count - start >= Lanes.maximumRecords || pendingBytes >= Self.batchBytes {
+            var end = start
             var bytes = 0
-            while count < min(pending.count, Lanes.maximumRecords), bytes < Self.batchBytes || count == 0 {
-                bytes += pending[count].bytes.count
-                count += 1
+            while end < min(pending.count, start + Lanes.maximumRecords), bytes < Self.batchBytes {
+                bytes += pending[end].bytes.count
+                end += 1
             }
             guard !isAbandoned() else { throw CancellationError() }
-            let batch = Array(pending.prefix(count))
-            pending.removeFirst(count)
+            let batch = Array(pending[start..<end])
+            start = end
             pendingBytes -= bytes
             try await write(batch)
         }

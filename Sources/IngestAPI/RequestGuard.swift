@@ -24,6 +24,10 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var unanswered = 0
     private var closesAfterAnswer = false
     private var isClosing = false
+    /// An answer's head is out, and its end is not.
+    private var isAnswering = false
+    /// At the last look nobody had read what was written.
+    private var wasStuck = false
     private var timer: Scheduled<Void>?
     private var idleTimer: Scheduled<Void>?
     private var lastActivity = NIODeadline.now()
@@ -58,6 +62,8 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // What comes after the last answer is nobody's.
+        guard !isClosing else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
             isReadingBody = true
@@ -83,6 +89,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapOutboundIn(data) {
         case .head(let head):
             if head.headers.first(name: "connection") == "close" { closesAfterAnswer = true }
+            isAnswering = head.status.code >= 200
             context.write(data, promise: promise)
         case .body:
             context.write(data, promise: promise)
@@ -97,6 +104,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// - Parameter closes: it says that it is the connection's last.
     func answered(closes: Bool) {
         unanswered -= 1
+        isAnswering = false
         lastActivity = .now()
         if closes, let context { closeGently(context) }
     }
@@ -141,7 +149,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         let isSlow = total >= deadline && bodyBytes / Self.minimumBytesPerSecond < Int(total.nanoseconds / 1_000_000_000)
         guard isSlow else { return schedule(context, after: .seconds(1)) }
         // While an earlier request waits for its answer, this one's would be taken for it.
-        guard unanswered == 1 else { return context.close(promise: nil) }
+        guard unanswered == 1, !isAnswering else { return context.close(promise: nil) }
         answerTooSlow(context)
         closeGently(context)
     }
@@ -153,7 +161,20 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private func checkIdle(_ context: ChannelHandlerContext) {
         let silence = .now() - lastActivity
         if unanswered == 0, silence >= idleTimeout { return context.close(promise: nil) }
+        // Nobody has read an answer between two looks.
+        let isStuck = !context.channel.isWritable
+        if isStuck, wasStuck { return context.close(promise: nil) }
+        wasStuck = isStuck
         scheduleIdleCheck(context, after: unanswered > 0 ? idleTimeout : idleTimeout - silence)
+    }
+
+    /// Whoever ends our side has answered all that it will.
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        guard mode == .output, !isClosing else { return context.close(mode: mode, promise: promise) }
+        isClosing = true
+        context.close(mode: .output, promise: promise)
+        timer?.cancel()
+        timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { context.close(promise: nil) }
     }
 
     /// Ends our side, so that the answer is read before the sender learns that the rest of what it sends is unwanted.

@@ -60,15 +60,13 @@ import Testing
         try await scene.server.use(scene.query)
         try await cluster.stop(.immediate)
         let stopped = ContinuousClock.now
-        // Known to be good, so 403 where it does not reach: no database is asked.
-        #expect(try await scene.server.post("/v1/events", Webhook.body(), key: scene.query).status == 403)
         let isForgotten = try await eventually(within: .seconds(20)) {
             let status = try await scene.server.post("/v1/events", Webhook.body(), key: scene.query).status
             #expect(status == 403 || status == 503, "never 401")
             return status == 503
         }
         let held = ContinuousClock.now - stopped
-        #expect(isForgotten && held > .seconds(5) && held < .seconds(13), "\(held)")
+        #expect(isForgotten && held < .seconds(8), "two seconds, and a look-up's time-out: \(held)")
         await scene.server.stop()
         try await cluster.remove()
     }

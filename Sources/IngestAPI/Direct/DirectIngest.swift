@@ -43,8 +43,13 @@ final class DirectIngest: Sendable {
         guard
             let grant = gate.knownGrant(request.credential, for: request.isHook ? .hook : .ingest),
             !grant.isSuperseded,
+            (request.body?.readableBytes ?? 0) <= routes.limits.maximumBody,
             let source = routes.knownSource(of: grant, named: request.sourceSlug, isHook: request.isHook)
         else { return nil }
+        guard case .admitted(let ticket) = routes.admission.admit(grant, writes: true) else { return nil }
+        var isTaken = false
+        // What goes the long way is let in there.
+        defer { if !isTaken { ticket.release() } }
         var intake = routes.intake(grant, request.framing, source: source, isAbandoned: { false })
         do {
             if let body = request.body {
@@ -54,7 +59,8 @@ final class DirectIngest: Sendable {
         } catch {
             return nil
         }
-        guard intake.isPlain, case .admitted(let ticket) = routes.admission.admit(grant, writes: true) else { return nil }
+        guard intake.isPlain else { return nil }
+        isTaken = true
         routes.admission.note(grant)
         let arrival = DirectSubmission.Arrival(
             grant: grant,

@@ -70,7 +70,8 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case (.storing, _):
             held.append(part)
         case (.passing, .head(let head)):
-            if passedOn == 0, let request = DirectRequest(head) {
+            // A sender that reads no answers gets no more of them kept for it: Hummingbird waits until it does.
+            if passedOn == 0, context.channel.isWritable, let request = DirectRequest(head) {
                 state = .collecting(request)
             } else {
                 passOn(part, context)
@@ -220,8 +221,9 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard case .storing = state, mode != .input, context.channel.isActive else {
             return context.close(mode: mode, promise: promise)
         }
-        // A second one finds the first's promise kept with it.
-        if let earlier = heldClose { earlier.promise?.futureResult.cascade(to: promise) }
-        if heldClose?.mode != .all { heldClose = (mode, heldClose?.promise ?? promise) }
+        // Of several, one is done, the whole one if there is one, and each is told.
+        guard let earlier = heldClose else { return heldClose = (mode, promise) }
+        if let kept = earlier.promise { kept.futureResult.cascade(to: promise) }
+        heldClose = (earlier.mode == .all ? .all : mode, earlier.promise ?? promise)
     }
 }

@@ -28,30 +28,47 @@ struct Gate: Sendable {
                 return await ingest.answer(withheld, request, context: context, isHook: false)
             }
         case .hookScope(let scope, let anonymous, let handler):
-            return try await respondToHook(request, context, scope, route: route.path, anonymous: anonymous, handler)
+            let credentials = Credential.all(in: request)
+            return try await answerHook(request, context, route: route) {
+                let opened = credentials.isEmpty ? try await anonymous(context) : nil
+                if let opened { context.note.grant = opened }
+                let headers = PresentedCredentials(headers: credentials)
+                let grant = if let opened { opened } else { try await grant(headers, for: scope, context: context) }
+                return try await handler(request, context, grant)
+            }
         case .privLogScope(let scope, let handler):
             return try await respondToPrivLogReader(request, context, scope, handler)
         case .pathScope(let scope, let handler):
             let key = context.parameters.get("key").flatMap { QueryParameters.decode($0[...]) }
             let credentials = PresentedCredentials(path: key, headers: Credential.all(in: request))
-            do {
-                let grant = try await grant(credentials, for: scope, context: context)
-                return try await handler(request, context, grant)
-            } catch let withheld as Withheld {
-                return await ingest.answer(withheld, request, context: context, isHook: true)
-            } catch let problem as Problem where problem.isSendersFault {
-                throw problem
-            } catch {
-                // Whatever it is, the event is not stored: a sender that takes any answer for success must get none.
-                let isSaid = error is Problem || ProblemMiddleware.isConnectionFault(error)
-                context.logger.log(
-                    level: isSaid ? .debug : .error,
-                    "Records were not stored",
-                    metadata: ["error": "\(ProblemMiddleware.loggable(error))", "route": "\(route.path)"]
-                )
-                let profile = SenderProfile.privilegesWebhook
-                return await context.send(profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
+            return try await answerHook(request, context, route: route) {
+                try await handler(request, context, try await grant(credentials, for: scope, context: context))
             }
+        }
+    }
+
+    /// Runs a route whose senders take any answer for success: unless the fault is theirs, one whose event is not stored gets no byte.
+    private func answerHook(
+        _ request: Request,
+        _ context: APIContext,
+        route: Route,
+        _ respond: () async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await respond()
+        } catch let withheld as Withheld {
+            return await ingest.answer(withheld, request, context: context, isHook: true)
+        } catch let problem as Problem where problem.isSendersFault {
+            throw problem
+        } catch {
+            let isSaid = error is Problem || ProblemMiddleware.isConnectionFault(error)
+            context.logger.log(
+                level: isSaid ? .debug : .error,
+                "Records were not stored",
+                metadata: ["error": "\(ProblemMiddleware.loggable(error))", "route": "\(route.path)"]
+            )
+            let profile = SenderProfile.privilegesWebhook
+            return await context.send(profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
         }
     }
 

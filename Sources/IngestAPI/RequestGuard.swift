@@ -80,7 +80,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             stopWaiting()
             isReadingBody = false
-            if !isClosing { stopTimer() }
+            stopTimer()
         }
         context.fireChannelRead(data)
     }
@@ -171,16 +171,13 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whoever ends our side has answered all that it will.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         guard mode == .output, !isClosing else { return context.close(mode: mode, promise: promise) }
-        isClosing = true
-        context.close(mode: .output, promise: promise)
-        timer?.cancel()
-        timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { context.close(promise: nil) }
+        closeGently(context, promise)
     }
 
     /// Ends our side, so that the answer is read before the sender learns that the rest of what it sends is unwanted.
-    private func closeGently(_ context: ChannelHandlerContext) {
+    private func closeGently(_ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>? = nil) {
         isClosing = true
-        context.close(mode: .output, promise: nil)
+        context.close(mode: .output, promise: promise)
         timer?.cancel()
         timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { context.close(promise: nil) }
     }

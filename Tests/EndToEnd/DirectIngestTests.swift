@@ -21,6 +21,19 @@ import Testing
         #expect(try await scene.server.post("/v1/events", Webhook.body(), key: scene.ingest).status == 200)
     }
 
+    /// Nothing can be stored until its transaction ends.
+    private func lockEvents(_ scene: Scene) async throws -> Connection {
+        let blocker = try await scene.migrated.connect()
+        try await blocker.executeScript(
+            "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE sluice.events",
+            deadline: .now + .seconds(10)
+        )
+        return blocker
+    }
+
+    private static let aLaneWaits =
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
     @Test func answersRequestsThatFollowEachOtherInTheirOrder() async throws {
         let scene = try await Scene.make()
         try await makeKnown(scene)
@@ -86,11 +99,7 @@ import Testing
     @Test func closesAHookWithoutAByteWhenItsEventCannotBeStored() async throws {
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "1s"])
         try await makeKnown(scene)
-        let blocker = try await scene.migrated.connect()
-        try await blocker.executeScript(
-            "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE sluice.events",
-            deadline: .now + .seconds(10)
-        )
+        let blocker = try await lockEvents(scene)
         #expect(try scene.server.exchange(request(scene.hookPath, Webhook.body(user: "new"))).isEmpty)
         let fields = "X-API-Key: \(scene.ingest)\r\nConnection: close\r\n"
         let answer = String(decoding: try scene.server.exchange(request("/v1/events", Webhook.body(user: "new"), fields)), as: UTF8.self)
@@ -102,15 +111,10 @@ import Testing
     @Test func finishesWhatALaneHasWhenItIsStopped() async throws {
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "20s"])
         try await makeKnown(scene)
-        let blocker = try await scene.migrated.connect()
-        try await blocker.executeScript(
-            "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE sluice.events",
-            deadline: .now + .seconds(10)
-        )
+        let blocker = try await lockEvents(scene)
         let descriptor = try scene.server.open()
         try RunningServer.write(request(scene.hookPath, Webhook.body(user: "late")), to: descriptor)
-        let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        #expect(try await eventually { try await scene.migrated.psql(waits) == "t" })
+        #expect(try await eventually { try await scene.migrated.psql(Self.aLaneWaits) == "t" })
         scene.server.process.signal(SIGTERM)
         let isShut = try await eventually {
             guard let another = try? scene.server.open() else { return true }
@@ -129,18 +133,13 @@ import Testing
     @Test func outlivesASenderThatLeaves() async throws {
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "20s"])
         try await makeKnown(scene)
-        let blocker = try await scene.migrated.connect()
-        try await blocker.executeScript(
-            "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE sluice.events",
-            deadline: .now + .seconds(10)
-        )
+        let blocker = try await lockEvents(scene)
         for number in 0..<5 {
             let descriptor = try scene.server.open()
             try RunningServer.write(request(scene.hookPath, Webhook.body(user: "gone\(number)")), to: descriptor)
             close(descriptor)
         }
-        let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        #expect(try await eventually { try await scene.migrated.psql(waits) == "t" })
+        #expect(try await eventually { try await scene.migrated.psql(Self.aLaneWaits) == "t" })
         try await blocker.executeScript("ROLLBACK", deadline: .now + .seconds(10))
         let isStored = try await eventually {
             try await scene.migrated.psql("SELECT count(*) FROM events WHERE actor LIKE 'gone%'") == "5"

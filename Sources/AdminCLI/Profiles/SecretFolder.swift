@@ -34,23 +34,7 @@ enum SecretFolder {
 
     /// Never writes over a file that is there.
     static func create(_ path: String, text: String, mode: mode_t = 0o600) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
-        guard descriptor >= 0 else {
-            throw Failure(
-                errno == EEXIST
-                    ? "\(path) is there already: name another one with --out"
-                    : "\(path) cannot be written: \(String(cString: strerror(errno)))"
-            )
-        }
-        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        do {
-            try file.write(contentsOf: Data(text.utf8))
-            try file.synchronize()
-            try file.close()
-        } catch {
-            unlink(path)
-            throw Failure("\(path) cannot be written")
-        }
+        try SecretFile.create(path, text: text, mode: mode, ifThere: "is there already: name another one with --out")
     }
 
     /// A token that somebody else issued: one line, at most 8 KiB, of the characters that tokens are made of.

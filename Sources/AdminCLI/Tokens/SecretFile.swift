@@ -20,12 +20,19 @@ enum SecretFile {
     }
 
     /// Makes a new file that only its owner reads, from its first moment; never writes over one that is there.
-    static func create(_ path: String, text: String) throws {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    ///
+    /// - Parameter ifThere: what to say then, after the path.
+    static func create(
+        _ path: String,
+        text: String,
+        mode: mode_t = 0o600,
+        ifThere: String = "is there already, and a key file is never written over: name another one"
+    ) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else {
             throw Failure(
                 errno == EEXIST
-                    ? "\(path) is there already, and a key file is never written over: name another one"
+                    ? "\(path) \(ifThere)"
                     : "\(path) cannot be written: \(String(cString: strerror(errno)))"
             )
         }

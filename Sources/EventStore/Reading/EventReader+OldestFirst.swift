@@ -21,25 +21,7 @@ extension EventReader {
         var months = 0
         while start < end, !found.isFull {
             let stop = min(end, Month(of: start).start(monthsOn: months + 1))
-            var position = after
-            while true {
-                let most = max(limit + 1 - found.count, queries.allSatisfy(\.isExact) ? 0 : Self.candidates)
-                let query = SelectEvents(
-                    tenant: tenant,
-                    filter: filter,
-                    window: start..<stop,
-                    after: position,
-                    fields: queries.map(\.places),
-                    limit: most
-                )
-                let walked = WalkedRows()
-                try await database.stream(query, as: tenant, deadline: deadline) { event in
-                    walked.add(event)
-                    return schemas.shaped(event, queries).map(found.add) ?? true
-                }
-                guard !found.isFull, walked.count == most else { break }
-                position = walked.last
-            }
+            try await collect(start..<stop, of: tenant, filter, schemas, queries, after: after, into: found, deadline: deadline)
             start = stop
             months = months * 2 + 1
         }

@@ -51,7 +51,6 @@ package struct EventReader: Sendable {
         }
         let schemas = try await schemas(of: tenant)
         let queries = try filter.fields.map { try schemas.query($0) }
-        let isExact = queries.allSatisfy(\.isExact)
         let oldest = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)
         // Nothing is stored beyond 24 h ahead of the clock that received it; a day more for clocks that differ.
         var end = min(filter.to ?? .latestPossible, now.adding(days: 2))
@@ -60,30 +59,45 @@ package struct EventReader: Sendable {
         var months = 0
         while oldest < end, !found.isFull {
             let start = max(oldest, Month(of: end.previous).start(monthsBack: months))
-            var position = after
-            while true {
-                let most = max(limit + 1 - found.count, isExact ? 0 : Self.candidates)
-                let query = SelectEvents(
-                    tenant: tenant,
-                    filter: filter,
-                    window: start..<end,
-                    after: position,
-                    fields: queries.map(\.places),
-                    limit: most
-                )
-                let walked = WalkedRows()
-                try await database.stream(query, as: tenant, deadline: deadline) { event in
-                    walked.add(event)
-                    return schemas.shaped(event, queries).map(found.add) ?? true
-                }
-                // Rows that only might have matched leave room for those behind them.
-                guard !found.isFull, walked.count == most else { break }
-                position = walked.last
-            }
+            try await collect(start..<end, of: tenant, filter, schemas, queries, after: after, into: found, deadline: deadline)
             end = start
             months = months * 2 + 1
         }
         return found.page
+    }
+
+    /// Adds a window's events to a page, in the filter's order, until the page is full or the window walked.
+    func collect(
+        _ window: Range<Timestamp>,
+        of tenant: TenantID,
+        _ filter: EventFilter,
+        _ schemas: TenantSchemas,
+        _ queries: [TenantSchemas.FieldQuery],
+        after: EventPosition?,
+        into found: PageBuilder,
+        deadline: ContinuousClock.Instant
+    ) async throws {
+        let isExact = queries.allSatisfy(\.isExact)
+        var position = after
+        while true {
+            let most = max(found.maximumRows + 1 - found.count, isExact ? 0 : Self.candidates)
+            let query = SelectEvents(
+                tenant: tenant,
+                filter: filter,
+                window: window,
+                after: position,
+                fields: queries.map(\.places),
+                limit: most
+            )
+            let walked = WalkedRows()
+            try await database.stream(query, as: tenant, deadline: deadline) { event in
+                walked.add(event)
+                return schemas.shaped(event, queries).map(found.add) ?? true
+            }
+            // Rows that only might have matched leave room for those behind them.
+            guard !found.isFull, walked.count == most else { return }
+            position = walked.last
+        }
     }
 
     /// How many rows are asked for at once where not every one of them is known to match.

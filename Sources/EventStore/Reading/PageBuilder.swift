@@ -21,7 +21,7 @@ final class PageBuilder: Sendable {
         var hasMore = false
     }
 
-    private let maximumRows: Int
+    let maximumRows: Int
     private let maximumBytes: Int
     private let state = Mutex(State())
 

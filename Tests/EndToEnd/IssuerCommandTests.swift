@@ -96,7 +96,7 @@ import Testing
         let unasked = try await tool.run("issuer", "remove", "acme", "\(id)")
         #expect(unasked.status == .exited(64) && unasked.output.contains("--yes"), "\(unasked.output)")
         #expect(try await tool.run("issuer", "remove", "acme", "\(id)", "--yes").status == .exited(0))
-        let isRefused = try await eventually(within: .seconds(2)) {
+        let isRefused = try await eventually {
             try await tool.scene.server.post("/v1/events", Webhook.body(), key: token).status == 401
         }
         #expect(isRefused)
@@ -132,7 +132,7 @@ import Testing
             "1h"
         )
         let token = try #require(issued.json["token"].string, "\(issued.output)")
-        let isTaken = try await eventually(within: .seconds(3)) {
+        let isTaken = try await eventually {
             try await tool.scene.server.post("/v1/events", Webhook.body(), key: token).status == 200
         }
         #expect(isTaken, "a new issuer is known soon")

@@ -20,7 +20,7 @@ import Testing
     /// Until one event more is answered so.
     private func untilStatus(_ status: Int, _ scene: Scene, source: String = "default") async throws -> RunningServer.Reply? {
         var last: RunningServer.Reply?
-        let isSo = try await eventually(within: .seconds(2)) {
+        let isSo = try await eventually {
             last = try await scene.server.post("/v1/events", Webhook.body(), key: scene.ingest, headers: ["x-source-id": source])
             return last?.status == status
         }
@@ -39,7 +39,7 @@ import Testing
         }
         #expect(try await scene.server.post(scene.hookPath, Webhook.body()).status == 200)
         try await limit(scene, .eventsPerSecond, to: 1)
-        let isOver = try await eventually(within: .seconds(2)) {
+        let isOver = try await eventually {
             // Five minutes' debt once the limit is known.
             try await scene.server.post("/v1/events", self.batch(300, user: "u"), key: scene.ingest).status == 429
         }
@@ -57,7 +57,7 @@ import Testing
             headers: ["x-source-id": "fluent-bit"]
         )
         #expect(fluentBit.status == 429 && fluentBit.headers["retry-after"] != nil)
-        let isClosed = try await eventually(within: .seconds(2)) { try scene.hookBytes(Webhook.body()).isEmpty }
+        let isClosed = try await eventually { try scene.hookBytes(Webhook.body()).isEmpty }
         #expect(isClosed, "the SAP client gets no byte")
         #expect(try await scene.server.get("/v1/events", key: scene.query).status == 200, "reading brings no events")
 
@@ -127,13 +127,13 @@ import Testing
         _ = try await scene.administration.suspendTenant(slug: "acme", true)
         let held = try #require(try await untilStatus(429, scene))
         #expect(held.headers["retry-after"] == "60" && held.json["code"].string == "suspended", "\(held.body)")
-        let isTold = try await eventually(within: .seconds(2)) {
+        let isTold = try await eventually {
             let read = try await scene.server.get("/v1/events", key: scene.query)
             return read.status == 403 && read.json["code"].string == "suspended"
         }
         #expect(isTold)
-        #expect(try await eventually(within: .seconds(2)) { try scene.hookBytes(Webhook.body()).isEmpty })
-        let isClosed = try await eventually(within: .seconds(2)) {
+        #expect(try await eventually { try scene.hookBytes(Webhook.body()).isEmpty })
+        let isClosed = try await eventually {
             (try? await scene.server.post("/v1/events", Webhook.body(), key: bound)) == nil
         }
         #expect(isClosed, "its source's client is the SAP one")
@@ -193,7 +193,7 @@ import Testing
         _ = try await scene.server.post(scene.hookPath, Webhook.body())
         #expect(try await scene.server.get("/v1/events", headers: ["X-API-Key": text]).status == 401)
         _ = try await scene.administration.importKeys(tenant: "acme", [try LegacyKey(line: "\(text):Grafana")])
-        let isIn = try await eventually(within: .seconds(2)) {
+        let isIn = try await eventually {
             try await scene.server.get("/v1/events", headers: ["X-API-Key": text]).json["data"].count == 1
         }
         #expect(isIn)

@@ -9,7 +9,7 @@ import Testing
     /// Until each server refuses the key; how long the slowest took.
     private func refusal(of key: String, by servers: [RunningServer], since start: ContinuousClock.Instant) async throws -> Duration? {
         for server in servers {
-            let isRefused = try await eventually(within: .seconds(5)) {
+            let isRefused = try await eventually {
                 try await server.get("/v1/events", key: key).status == 401
             }
             guard isRefused else { return nil }

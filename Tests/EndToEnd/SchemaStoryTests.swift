@@ -37,7 +37,7 @@ import Testing
 
     /// Until every server reads with a version.
     private func untilUsed(_ version: Int, _ scene: Scene, department: String) async throws {
-        let isUsed = try await eventually(within: .seconds(5)) {
+        let isUsed = try await eventually {
             let body = body("W\(UInt32.random(in: 0 ..< .max))", department: department)
             _ = try await scene.server.post("/v1/events", body, key: scene.ingest)
             let newest = try await scene.migrated.psql(
@@ -115,7 +115,7 @@ import Testing
         #expect(try await sluice(scene, ["schema", "apply", "acme", "FILE"], schema: number).output.contains("3-0-0"), "nothing changes")
         try await untilUsed(5, scene, department: "6")
         _ = try await server.post("/v1/events", body("A2", department: "42"), key: scene.ingest)
-        let found = try await eventually(within: .seconds(5)) {
+        let found = try await eventually {
             try await server.get("/v1/events?dept=42", key: scene.query).json["data"].count == 2
         }
         #expect(found)

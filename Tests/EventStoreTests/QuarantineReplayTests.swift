@@ -212,7 +212,10 @@ import Testing
         let blocker = try await scene.fixture.migrated.connect()
         let deadline = scene.fixture.deadline
         // Records are out of quarantine by the time their events wait for this.
-        try await blocker.executeScript("BEGIN; LOCK TABLE sluice.events IN EXCLUSIVE MODE", deadline: deadline)
+        try await blocker.executeScript(
+            "SET idle_in_transaction_session_timeout = 0; BEGIN; LOCK TABLE sluice.events IN EXCLUSIVE MODE",
+            deadline: deadline
+        )
         let replay = Task { try await QuarantineReplay(scene.access).all(QuarantineFilter()) }
         let waiting =
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND usename = 'sluice_api'"

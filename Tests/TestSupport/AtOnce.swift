@@ -1,10 +1,11 @@
+import Foundation
 package import Testing
 
 /// Bounds how many tests with servers and databases of their own run at the same moment: all at once, they would time each other out.
 package struct AtOnce: SuiteTrait, TestTrait, TestScoping {
     package var isRecursive: Bool { true }
 
-    private static let permits = Permits(16)
+    private static let permits = Permits(max(4, ProcessInfo.processInfo.activeProcessorCount * 3))
 
     package func provideScope(
         for test: Test,

@@ -73,7 +73,7 @@ missing_for_test() {
     command -v ps > /dev/null 2>&1 || echo procps
     command -v psql > /dev/null 2>&1 || echo postgresql-client-common postgresql-client
     command -v zsh > /dev/null 2>&1 || echo zsh
-    for program in nginx haproxy prometheus promtool; do
+    for program in nginx haproxy caddy prometheus promtool; do
         [ -x "/usr/sbin/$program" ] || command -v "$program" > /dev/null 2>&1 || echo "$program" | sed 's/promtool/prometheus/; s/^nginx$/nginx-light/'
     done | sort -u
 }

@@ -6,7 +6,15 @@ import Testing
 /// A real proxy with the file of `deploy/`, in front of one or two servers of a test's own.
 struct RunningProxy: Sendable {
     enum Kind: String, CaseIterable, Sendable {
-        case nginx, haproxy
+        case nginx, haproxy, caddy
+
+        var file: String {
+            switch self {
+            case .nginx: "deploy/nginx.conf"
+            case .haproxy: "deploy/haproxy.cfg"
+            case .caddy: "deploy/Caddyfile"
+            }
+        }
     }
 
     let kind: Kind
@@ -19,7 +27,7 @@ struct RunningProxy: Sendable {
         let folder = try makeTestFolder(kind.rawValue)
         let port = try RunningServer.freePort()
         let source = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: kind == .nginx ? "deploy/nginx.conf" : "deploy/haproxy.cfg")
+            .appending(path: kind.file)
         var text = try String(contentsOf: source, encoding: .utf8)
         let (one, two) = (servers[0], servers.last ?? servers[0])
         text = text.replacing("127.0.0.1:8080", with: "127.0.0.1:\(one)").replacing("127.0.0.1:8081", with: "127.0.0.1:\(two)")
@@ -36,6 +44,9 @@ struct RunningProxy: Sendable {
             // As many descriptors as any machine allows.
             text = text.replacing("maxconn 16384", with: "maxconn 500")
             text = text.replacing("bind :80 ", with: "bind 127.0.0.1:\(port) ")
+        case .caddy:
+            // Without certificates, which only somebody outside can give.
+            text = text.replacing("{$PUBLIC_NAME} {", with: "http://127.0.0.1:\(port) {\n\tbind 127.0.0.1")
         }
         let file = "\(folder)/configuration"
         try text.write(toFile: file, atomically: true, encoding: .utf8)
@@ -43,6 +54,7 @@ struct RunningProxy: Sendable {
             switch kind {
             case .nginx: try await Tool.nginx.start(["-p", folder, "-e", "\(folder)/start.log", "-c", file], log: "\(folder)/log")
             case .haproxy: try await Tool.haproxy.start(["-db", "-f", file], log: "\(folder)/log")
+            case .caddy: try await Tool.caddy.start(["run", "--config", file, "--adapter", "caddyfile"], log: "\(folder)/log")
             }
         return RunningProxy(kind: kind, port: port, folder: folder, process: process)
     }

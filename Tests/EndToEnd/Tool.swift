@@ -4,7 +4,7 @@ import TestSupport
 
 /// A program of the system's that a test needs; `scripts/setup.sh test` installs it.
 enum Tool: String {
-    case promtool, prometheus, nginx, haproxy
+    case promtool, prometheus, nginx, haproxy, caddy
 
     struct Missing: Error, CustomStringConvertible {
         let description: String

@@ -63,6 +63,16 @@ import Testing
         #expect(try await fixture.migrated.psql("SELECT count(*), sum(count) FROM quarantine") == "1|2")
     }
 
+    @Test func countsRepeatsWithinABatchAndTheirRetryOnce() async throws {
+        let fixture = try await Fixture.make()
+        let records = (0..<1000).map { fixture.refused(fixture.acme, body: $0 % 10 == 0 ? "other" : "same") }
+        for _ in 0..<2 {
+            #expect(try await submit(records, fixture) == records.map { .quarantined($0.reason) })
+            let rows = try await fixture.migrated.psql("SELECT convert_from(body, 'UTF8'), count FROM quarantine ORDER BY 1")
+            #expect(rows == "other|100\nsame|900")
+        }
+    }
+
     @Test func saysWhenATenantsQuarantineIsFull() async throws {
         let fixture = try await Fixture.make()
         try await fixture.migrated.psql(#"UPDATE tenants SET limits = '{"quarantine_bytes": 1000}' WHERE slug = 'acme'"#)

@@ -104,7 +104,7 @@ import Testing
               AND has_function_privilege('sluice_writer', p.oid, 'EXECUTE') ORDER BY 1
             """
         )
-        #expect(functions == ["explain_refused", "keep_refused", "keep_refused", "release_refused"])
+        #expect(functions == ["explain_refused", "keep_refused", "keep_refused", "keep_refused", "release_refused"])
     }
 
     @Test func looksARepeatedBodyUpByAnIndexOnEveryPartition() async throws {

@@ -2,24 +2,36 @@ import EventCore
 import Postgres
 
 extension Lane {
-    /// Puts what was refused into quarantine: a transaction of its own, so that its lock on a tenant's quarantine is not held
-    /// while events are inserted. Written again after a lost reply, as each record's id is known before the first try.
+    /// Puts what was refused into quarantine: a transaction of its own for each tenant, so that its lock on the tenant's quarantine
+    /// is not held while events are inserted, and no tenant waits for another's. Written again after a lost reply, as each record's
+    /// id is known before the first try.
     func keepRefused(_ work: BatchWork) async throws(EngineError) {
-        guard !work.refused.isEmpty else { return }
-        let items = work.refused
-        let query = KeepRefused(items: items).query
-        let answers = try await retrying(until: work.deadline) { connection throws(PostgresError) in
+        var failure: EngineError?
+        for groups in RefusedGroup.grouped(work.refused) {
+            do throws(EngineError) {
+                try await keep(groups, work.deadline)
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    private func keep(_ groups: [RefusedGroup], _ deadline: ContinuousClock.Instant) async throws(EngineError) {
+        let query = KeepRefused(groups: groups).query
+        let answers = try await retrying(until: deadline) { connection throws(PostgresError) in
             do throws(PostgresError) {
-                return try await keep(query, on: connection, work.deadline)
+                return try await keep(query, on: connection, deadline)
             } catch {
                 guard LaneFault(error) == .month else { throw error }
                 // Nobody has made this month's partition ahead of time.
-                _ = try await connection.execute(EnsurePlannedMonths(), deadline: work.deadline)
-                return try await keep(query, on: connection, work.deadline)
+                _ = try await connection.execute(EnsurePlannedMonths(), deadline: deadline)
+                return try await keep(query, on: connection, deadline)
             }
         }
-        let settled = answers.compactMap { answer in
-            items.indices.contains(answer.number - 1) ? items[answer.number - 1].settled(isKept: answer.isKept) : nil
+        let settled = answers.flatMap { answer in
+            groups.indices.contains(answer.number - 1)
+                ? groups[answer.number - 1].items.map { $0.settled(isKept: answer.isKept) } : []
         }
         counters.count { $0.count(settled) }
         lanes.settle(settled)

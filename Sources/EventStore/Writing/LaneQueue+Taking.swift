@@ -15,10 +15,9 @@ extension LaneQueue {
 
     /// What one lane writes next; nil when nobody who waits may have another lane.
     private mutating func takeBatch(_ now: Instant, _ actions: inout [Action]) -> Batch? {
+        let isShared = isShared(now)
         let limit = isShared ? settings.sharedBatchRecords : settings.batchRecords
-        let mostLanes = max(1, settings.lanes - 1)
-        var candidates: [TenantID] = []
-        for id in turns where candidates.count < limit && tenants[id, default: Tenant()].lanes < mostLanes { candidates.append(id) }
+        let candidates = candidates(isShared: isShared, limit)
         guard !candidates.isEmpty else { return nil }
         var batch = Batch(deadline: now)
         var hungry = candidates
@@ -36,7 +35,24 @@ extension LaneQueue {
         return batch.records == 0 ? nil : batch
     }
 
-    private var isShared: Bool {
+    /// Whose records may be in the next batch, in the order of their turns.
+    private func candidates(isShared: Bool, _ limit: Int) -> [TenantID] {
+        var found: [TenantID] = []
+        var isFlood = false
+        for id in turns where found.count < limit {
+            guard let tenant = tenants[id] else { continue }
+            let floods = isShared && tenant.records > settings.sharedBatchRecords
+            let mostLanes = floods ? settings.lanes / 3 : settings.lanes - 1
+            guard tenant.lanes < max(1, mostLanes) else { continue }
+            if found.isEmpty { isFlood = floods }
+            // Few records are stored sooner without a flood's beside them.
+            if floods == isFlood { found.append(id) }
+        }
+        return found
+    }
+
+    private func isShared(_ now: Instant) -> Bool {
+        if let other = lastOther, now < other.seen + settings.sharedFor { return true }
         guard turns.count == 1, let only = turns.first else { return true }
         return writing.values.contains { $0.contains { $0 != only } }
     }

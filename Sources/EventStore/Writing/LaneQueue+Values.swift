@@ -8,8 +8,10 @@ extension LaneQueue {
         /// How much of the bounds one tenant may fill: 1 part in so many.
         var tenantDivisor = 2
         var batchRecords = 1_000
-        /// While several tenants wait or are being written.
-        var sharedBatchRecords = 250
+        /// While several tenants are about; also how much one may bring by then without being a flood.
+        var sharedBatchRecords = 100
+        /// How long somebody else is about after a submission.
+        var sharedFor = Duration.seconds(1)
         var batchBytes = 1 << 20
     }
 
@@ -39,6 +41,12 @@ extension LaneQueue {
         case stop(LaneID)
         case succeed(SubmissionID, [WriteOutcome])
         case fail(SubmissionID, EngineError)
+    }
+
+    /// When a tenant last brought something.
+    struct Sighting {
+        let tenant: TenantID
+        var seen: Instant
     }
 
     struct Submission {

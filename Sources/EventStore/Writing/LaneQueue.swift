@@ -5,8 +5,10 @@ import EventCore
 /// - A lane that asks for work gets what waits at that moment, or the next submission that comes: there is no timer.
 /// - Tenants take turns: each batch holds as many records of each waiting tenant as fit evenly. A submission is cut where a
 ///   batch is full, so nobody's turn is longer than another's and no deficit is carried over.
-/// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1), and batches are small while several tenants are
-///   about: a flood delays another tenant's single record by less than one small batch.
+/// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1).
+/// - While several tenants are about, batches are small, and one that has more waiting than fits into a small batch, a flood, is in
+///   a third of the lanes at most and in batches of its own: another's single record neither waits for it to be inserted nor for
+///   much of it to be flushed, and the processor has room for both.
 /// - A submission counts against the bounds until its last record has an outcome.
 struct LaneQueue {
     typealias SubmissionID = Int
@@ -25,6 +27,9 @@ struct LaneQueue {
     private(set) var records = 0
     private(set) var bytes = 0
     private(set) var isStopping = false
+    private var lastSeen: Sighting?
+    /// Of another tenant than `lastSeen`.
+    private(set) var lastOther: Sighting?
 
     init(_ settings: Settings) {
         self.settings = settings
@@ -59,6 +64,8 @@ struct LaneQueue {
         guard fits && isWithinShare || tenant.records == 0 && self.records < settings.maximumRecords && self.bytes < settings.maximumBytes
         else { return .failure(.queueFull) }
 
+        if let last = lastSeen, last.tenant != id { lastOther = last }
+        lastSeen = Sighting(tenant: id, seen: now)
         let submission = nextSubmission
         nextSubmission += 1
         submissions[submission] = Submission(

@@ -9,9 +9,10 @@ extension Connection {
     /// time even if the name service does not answer: the thread that is waiting for it ends when it does.
     package static func connect(
         _ configuration: ConnectionConfiguration,
-        deadline: ContinuousClock.Instant
+        deadline: ContinuousClock.Instant,
+        on executor: ThreadExecutor? = nil
     ) async throws(PostgresError) -> Connection {
-        let connection = Connection(configuration)
+        let connection = Connection(configuration, on: executor)
         let outcome = FirstAnswer<PostgresError?>()
         let opening = Task { outcome.give(await connection.opened(deadline)) }
         let timer = Task {

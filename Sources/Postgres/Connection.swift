@@ -8,7 +8,9 @@ import Synchronization
 /// and if it does not answer within the configuration's `grace` the session is closed. One call runs at a time; calls made meanwhile wait for
 /// the thread, but for those made while a stream is being delivered, which throw `.connectionBusy`.
 package actor Connection {
-    nonisolated let thread = ConnectionThread()
+    nonisolated let thread: ConnectionThread
+    /// The thread ends with the connection.
+    private nonisolated let ownsThread: Bool
     nonisolated let monitor = ConnectionMonitor()
     nonisolated let configuration: ConnectionConfiguration
     /// nil before it is open and after it is closed.
@@ -22,13 +24,16 @@ package actor Connection {
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    init(_ configuration: ConnectionConfiguration) {
+    /// - Parameter executor: whose thread to use instead of one of its own.
+    init(_ configuration: ConnectionConfiguration, on executor: ThreadExecutor? = nil) {
         self.configuration = configuration
+        thread = executor?.thread ?? ConnectionThread()
+        ownsThread = executor == nil
     }
 
     deinit {
         monitor.setSocket(-1)
-        thread.stop()
+        if ownsThread { thread.stop() }
     }
 
     /// Open, and between transactions.
@@ -55,7 +60,7 @@ package actor Connection {
         monitor.setSocket(-1)
         session?.finish(isHealthy: isHealthy)
         session = nil
-        thread.stop()
+        if ownsThread { thread.stop() }
     }
 
     /// Runs one operation on the connection's thread; the task's cancellation wakes it out of its wait.

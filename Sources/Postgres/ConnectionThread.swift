@@ -6,14 +6,22 @@ import Synchronization
 /// The thread starts with the first job and ends after `stop()` once no job is left. A job that comes later still, such as
 /// a call on a closed connection, gets a thread for as long as it takes.
 final class ConnectionThread: SerialExecutor {
+    private struct Job {
+        let job: UnownedJob
+        /// Of a task that prefers this thread; nil: the job is the serial executor's.
+        let executor: UnownedTaskExecutor?
+    }
+
     private struct State {
-        var jobs: [UnownedJob] = []
+        var jobs: [Job] = []
         var isRunning = false
+        /// Asleep until the signal: who makes it false gives that.
+        var isWaiting = false
         var isStopping = false
     }
 
     private enum Step {
-        case run([UnownedJob])
+        case run([Job])
         case wait
         case end
     }
@@ -33,18 +41,27 @@ final class ConnectionThread: SerialExecutor {
     }
 
     func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        let mustStart = state.withLock { state in
-            state.jobs.append(job)
-            defer { state.isRunning = true }
-            return !state.isRunning
+        enqueue(UnownedJob(job), on: nil)
+    }
+
+    /// - Parameter executor: whose job it is, if not the serial executor's.
+    func enqueue(_ job: UnownedJob, on executor: UnownedTaskExecutor?) {
+        let (mustStart, mustWake) = state.withLock { state in
+            state.jobs.append(Job(job: job, executor: executor))
+            defer { (state.isRunning, state.isWaiting) = (true, false) }
+            return (!state.isRunning, state.isWaiting)
         }
-        if mustStart { start() } else { sem_post(signal) }
+        if mustStart { start() }
+        if mustWake { sem_post(signal) }
     }
 
     func stop() {
-        state.withLock { $0.isStopping = true }
-        sem_post(signal)
+        let mustWake = state.withLock { state in
+            state.isStopping = true
+            defer { state.isWaiting = false }
+            return state.isWaiting
+        }
+        if mustWake { sem_post(signal) }
     }
 
     /// For tests: whether the thread lives.
@@ -83,10 +100,15 @@ final class ConnectionThread: SerialExecutor {
         while true {
             switch nextStep() {
             case .run(let jobs):
-                for job in jobs { job.runSynchronously(on: asUnownedSerialExecutor()) }
+                for job in jobs {
+                    if let executor = job.executor {
+                        job.job.runSynchronously(on: executor)
+                    } else {
+                        job.job.runSynchronously(on: asUnownedSerialExecutor())
+                    }
+                }
             case .wait:
-                // An interrupted wait is only one more look at the queue.
-                sem_wait(signal)
+                while sem_wait(signal) != 0, errno == EINTR {}
             case .end:
                 return
             }
@@ -99,9 +121,30 @@ final class ConnectionThread: SerialExecutor {
                 defer { state.jobs.removeAll() }
                 return .run(state.jobs)
             }
-            guard state.isStopping else { return .wait }
+            guard state.isStopping else {
+                state.isWaiting = true
+                return .wait
+            }
             state.isRunning = false
             return .end
         }
+    }
+}
+
+/// A thread for a task and the connections that it makes, one after the other: neither waits for another thread to hand over to.
+///
+/// Whoever makes one keeps it until its task has ended, and then stops it.
+package final class ThreadExecutor: TaskExecutor {
+    let thread = ConnectionThread()
+
+    package init() {}
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        thread.enqueue(UnownedJob(job), on: asUnownedTaskExecutor())
+    }
+
+    /// Ends the thread once it has nothing left to do.
+    package func stop() {
+        thread.stop()
     }
 }

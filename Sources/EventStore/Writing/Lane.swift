@@ -1,7 +1,7 @@
 import EventCore
 import Postgres
 
-/// One writer: a connection, and the batch it is committing. Lives in one task.
+/// One writer: a connection, and the batch it is committing. Lives in one task, on the connection's thread.
 ///
 /// Everything it takes gets an outcome or an error: outcomes only after COMMIT's tag.
 final class Lane {
@@ -10,18 +10,21 @@ final class Lane {
     let months: KnownMonths
     let counters: LaneCounters
     private let configuration: ConnectionConfiguration
+    private let executor: ThreadExecutor
     private var connection: Connection?
 
     init(
         _ number: LaneQueue.LaneID,
         of lanes: Lanes,
         _ configuration: ConnectionConfiguration,
+        on executor: ThreadExecutor,
         _ months: KnownMonths,
         _ counters: LaneCounters
     ) {
         self.number = number
         self.lanes = lanes
         self.configuration = configuration
+        self.executor = executor
         self.months = months
         self.counters = counters
     }
@@ -84,7 +87,7 @@ final class Lane {
     func session(_ deadline: ContinuousClock.Instant) async throws(PostgresError) -> Connection {
         if let connection, connection.isUsable, !connection.isPeerGone { return connection }
         await disconnect()
-        let fresh = try await Connection.connect(configuration, deadline: min(deadline, .now + .seconds(5)))
+        let fresh = try await Connection.connect(configuration, deadline: min(deadline, .now + .seconds(5)), on: executor)
         do {
             try await lanes.login.check(fresh)
         } catch {

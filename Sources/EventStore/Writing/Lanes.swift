@@ -139,12 +139,14 @@ package final class Lanes: Sendable {
     package func run() async {
         await withTaskCancellationHandler {
             let months = KnownMonths()
+            let executors = (0..<count).map { _ in ThreadExecutor() }
+            defer { for executor in executors { executor.stop() } }
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.expireInTime() }
                 await withTaskGroup(of: Void.self) { lanes in
-                    for number in 0..<count {
-                        lanes.addTask {
-                            await Lane(number, of: self, self.configuration, months, self.counters).run()
+                    for (number, executor) in executors.enumerated() {
+                        lanes.addTask(executorPreference: executor) {
+                            await Lane(number, of: self, self.configuration, on: executor, months, self.counters).run()
                         }
                     }
                 }

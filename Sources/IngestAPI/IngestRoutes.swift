@@ -21,6 +21,7 @@ struct IngestRoutes: Sendable {
     let limits: Limits
     let admission: Admission
     let metrics = IngestMetrics()
+    private let heldBodies = ByteBudget(64 << 20)
 
     func postEvents(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
         let kind = try ContentKind(request, anyType: false)
@@ -64,12 +65,19 @@ struct IngestRoutes: Sendable {
         case .refused(let refusal): return await hold(refusal, profile: source.profile, context: context)
         }
         defer { ticket.release() }
+        let rejectsInvalid = try Self.rejectsInvalid(request)
+        // What is stored whole or not at all is in memory until its end.
+        let held = rejectsInvalid ? Intake.mostHeld(of: request, kind) : 0
+        guard heldBodies.take(held) else {
+            return await context.send(source.profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
+        }
+        defer { heldBodies.give(held) }
         var intake = intake(
             grant,
             kind.framing,
             source: source,
             isUnknownSource: isUnknownSource,
-            rejectsInvalid: try Self.rejectsInvalid(request),
+            rejectsInvalid: rejectsInvalid,
             requestID: try Self.requestID(request),
             noteSender: admission.senderMeter(of: grant, context: context),
             isAbandoned: { context.isConnectionClosed }
@@ -96,7 +104,8 @@ struct IngestRoutes: Sendable {
             }
             try await intake.flush(all: true)
         } catch let problem as Problem {
-            throw problem
+            // What found no room has to come again, whatever became of the rest.
+            guard intake.tally.heldBack > 0 else { throw problem }
         } catch let error where error is EngineError || error is CancellationError {
             context.logger.warning("Records were not stored", metadata: ["error": "\(ProblemMiddleware.loggable(error))"])
             return await context.send(source.profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))

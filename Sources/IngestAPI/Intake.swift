@@ -1,6 +1,7 @@
 import EventCore
 import EventStore
 import HTTPTypes
+import Hummingbird
 
 /// One request's records on their way into the store: read while the body comes in, written batch by batch, so that a body of
 /// any size takes bounded memory.
@@ -76,6 +77,12 @@ struct Intake: Sendable {
         var outcomes: [RecordOutcome] = []
         defer { for outcome in outcomes { take(outcome) } }
         try reader.finish { outcomes.append($0) }
+    }
+
+    /// Bytes that a request may hold until all of it is read.
+    static func mostHeld(of request: Request, _ kind: ContentKind) -> Int {
+        guard !kind.isGzip, let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return maximumRejectableBytes }
+        return min(max(length, 0), maximumRejectableBytes)
     }
 
     /// The body turned out to be no records: what was read of it is not stored, unless a part of it is already.

@@ -1,3 +1,4 @@
+import Access
 @testable import AdminCLI
 import EventStore
 import Foundation
@@ -33,6 +34,47 @@ import Testing
         let wrong = try await run("ftp://user:secret@x")
         #expect(wrong.status == .exited(64) && !wrong.output.contains("secret"), "\(wrong.output)")
         try await cluster.remove()
+    }
+
+    /// One line a request: what was tried, and how it ended.
+    private func tried(_ scene: Scene, _ key: String, event: String? = nil) async throws -> (
+        status: ChildExit, lines: [String], output: String
+    ) {
+        let folder = try makeTestFolder("doctor")
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try Data((key + "\n").utf8).write(to: URL(filePath: "\(folder)/key"))
+        try Data((event ?? "").utf8).write(to: URL(filePath: "\(folder)/event"))
+        let url = "http://127.0.0.1:\(scene.server.port)"
+        let command = ChildCommand(
+            try BuiltProgram.path("sluice"),
+            ["doctor", "--url", url, "--key", "\(folder)/key", "--output", "json"] + (event == nil ? [] : ["--event", "\(folder)/event"]),
+            environment: ["PATH": "/usr/bin:/bin", "SLUICE_HOME": "/nonexistent"]
+        )
+        let run = try await ProcessSpawner.shared.run(command)
+        let rows = (try? JSONSerialization.jsonObject(with: Data(run.output.utf8))) as? [[String: Any]] ?? []
+        let lines = rows.map { "\($0["check"] ?? "") \($0["verdict"] ?? "")" }
+        return (run.status, lines, run.output)
+    }
+
+    @Test func triesAServerAsItsSendersAndReadersDo() async throws {
+        let scene = try await Scene.make()
+        #expect(try await eventually { try await scene.server.get("/readyz").status == 200 })
+        let all = try await tried(scene, scene.admin, event: Webhook.body())
+        #expect(all.status == .exited(0) && all.lines.suffix(2) == ["your event ok", "the same again ok"], "\(all.output)")
+        #expect(all.lines.count >= 10 && !all.output.contains(scene.admin))
+        for key in [scene.query, scene.ingest, scene.hook] {
+            let run = try await tried(scene, key)
+            #expect(run.status == .exited(0) && !run.lines.contains { $0.hasSuffix("fail") }, "\(run.output)")
+        }
+        let refused = try await tried(scene, scene.hook, event: Webhook.body(serial: nil))
+        #expect(refused.status == .exited(1) && refused.output.contains("/custom_data"), "\(refused.output)")
+        #expect(try await scene.migrated.psql("SELECT count(*) FROM events") == "1")
+        #expect(try await scene.migrated.psql("SELECT count(*) FROM quarantine") == "1", "the refused one, and nothing else")
+        let revoked = try await tried(scene, APIKey.generate(.admin).text)
+        #expect(revoked.status == .exited(1) && revoked.lines.last == "a page of events fail", "\(revoked.output)")
+        let typo = try await tried(scene, String(scene.admin.dropLast()))
+        #expect(typo.status == .exited(64) && typo.lines.isEmpty)
+        await scene.server.stop()
     }
 
     private func examine(_ answers: [String: ServerHealth.Answer]) async -> [CheckResult] {

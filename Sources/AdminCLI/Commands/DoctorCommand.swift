@@ -1,5 +1,7 @@
+import Access
 import ArgumentParser
 import EventStore
+import Foundation
 import Migrations
 import Postgres
 
@@ -8,8 +10,9 @@ struct DoctorCommand: AsyncParsableCommand {
         commandName: "doctor",
         abstract: "Prove on the live database that tenants are kept apart and that what is acknowledged is kept.",
         discussion: """
-            Changes nothing: what it tries it tries in a transaction that is rolled back. Exit status 1 when a check fails; a warning \
-            is no failure.
+            Changes nothing: what it tries it tries in a transaction that is rolled back. With --url and --key it tries a running server \
+            instead, with good and bad requests as a sender and a reader make them; only what --event gives is stored, once. Exit status 1 \
+            when a check fails; a warning is no failure.
             """
     )
 
@@ -18,15 +21,55 @@ struct DoctorCommand: AsyncParsableCommand {
         [MigrationsCheck()] + (settings.separateAPIURL.map { [LoginCheck(url: $0)] } ?? []) + Doctor.databaseChecks
     }
 
+    @Option(help: "Try the server at this address, like https://sluice.example.")
+    var url: String?
+
+    @Option(help: ArgumentHelp("A file that holds a key of that server's, or - for standard input.", valueName: "file"))
+    var key: String?
+
+    @Option(help: ArgumentHelp("A file with what a sender posts; sent twice to the key's source.", valueName: "file"))
+    var event: String?
+
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
+        guard let url else {
+            guard key == nil, event == nil else { throw Failure("--key and --event go with --url", exitCode: Failure.askedWrongly) }
+            return try await examineDatabase()
+        }
+        guard let key else { throw Failure("--url needs --key; without one: sluice health", exitCode: Failure.askedWrongly) }
+        try HealthCommand.check(url)
+        var results = await ServerHealth(base: url).examine()
+        if !results.contains(where: { $0.verdict == .fail }) {
+            results += await RequestTrial(base: url, key: try Self.readKey(key), event: try event.map(Self.readEvent)).examine()
+        }
+        try conclude(results)
+    }
+
+    private static func readKey(_ path: String) throws -> APIKey {
+        let bytes = try SecretFile.read(path == "-" ? "/dev/stdin" : path)
+        guard let key = APIKey(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw Failure("\(path) holds no whole API key (slc_…): copy it again", exitCode: Failure.askedWrongly)
+        }
+        return key
+    }
+
+    private static func readEvent(_ path: String) throws -> Data {
+        guard let data = FileManager.default.contents(atPath: path) else { throw Failure("\(path) cannot be read") }
+        return data
+    }
+
+    private func conclude(_ results: [CheckResult]) throws {
+        try options.print(results.map(CheckRow.init))
+        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
+    }
+
+    private func examineDatabase() async throws {
         let settings = AdminSettings()
         let connection = try await settings.connect()
         let results = await Doctor(connection: connection, checks: Self.checks(settings)).examine()
         await connection.close()
-        try options.print(results.map(CheckRow.init))
-        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
+        try conclude(results)
     }
 }
 

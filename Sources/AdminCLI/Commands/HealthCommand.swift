@@ -16,13 +16,17 @@ struct HealthCommand: AsyncParsableCommand {
 
     func run() async throws {
         let address = url ?? (try? DemoFile.read(AdminSettings().home).baseURL) ?? "http://127.0.0.1:8080"
+        try Self.check(address)
+        let results = await ServerHealth(base: address).examine()
+        try options.print(results.map(CheckRow.init))
+        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
+    }
+
+    static func check(_ address: String) throws {
         guard let parts = URLComponents(string: address), parts.scheme == "http" || parts.scheme == "https", parts.host != nil,
             parts.user == nil, parts.password == nil, parts.query == nil
         else {
             throw Failure("--url is an address like https://sluice.example, without a name or password", exitCode: Failure.askedWrongly)
         }
-        let results = await ServerHealth(base: address).examine()
-        try options.print(results.map(CheckRow.init))
-        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
     }
 }

@@ -1,25 +1,16 @@
 import AsyncHTTPClient
 import EventStore
 import Foundation
-import NIOCore
-import NIOHTTP1
-import NIOPosix
 
 /// A server's health as its own routes tell it, in words that say what to do.
 struct ServerHealth {
-    /// What an address answers, or why it does not.
-    enum Answer {
-        case answered(status: Int, body: Data)
-        case refused
-        case silent
-        case failed(String)
-    }
+    typealias Answer = ServerAnswer
 
     let ask: (_ path: String) async -> Answer
 
     init(base: String) {
         let base = base.hasSuffix("/") ? String(base.dropLast()) : base
-        ask = { await Self.get(base + $0) }
+        ask = { await ServerAnswer.to(HTTPClientRequest(url: base + $0)) }
     }
 
     init(ask: @escaping (_ path: String) async -> Answer) {
@@ -139,31 +130,6 @@ struct ServerHealth {
             case sample = "database_sample"
             case log = "log_write"
             case disk = "disk_space"
-        }
-    }
-
-    /// One try, no redirect: what the address itself answers. Lives as long as the process.
-    private static let client: HTTPClient = {
-        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
-
-    private static func get(_ url: String) async -> Answer {
-        do {
-            let response = try await client.execute(HTTPClientRequest(url: url), timeout: .seconds(5))
-            let body = try await response.body.collect(upTo: 1 << 20)
-            return .answered(status: Int(response.status.code), body: Data(body.readableBytesView))
-        } catch let error as HTTPClientError where error == .deadlineExceeded || error == .connectTimeout {
-            return .silent
-        } catch let error as IOError where error.errnoCode == ECONNREFUSED {
-            return .refused
-        } catch is NIOConnectionError {
-            return .refused
-        } catch let error as HTTPClientError {
-            return .failed(error.shortDescription)
-        } catch {
-            return .failed("\(type(of: error))")
         }
     }
 }

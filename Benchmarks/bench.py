@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 
 from sluicebench.failure import Broken
+from sluicebench.history import history
 from sluicebench.machine import describe_commit, describe_machine, file_system
 from sluicebench.options import Options
 from sluicebench.report import Report
@@ -25,6 +26,7 @@ from sluicebench.versus import bulk, single, tokens
 Benchmark = Callable[[Options, Report], Report]
 BENCHMARKS: dict[str, Benchmark] = {
     "single": single, "tokens": tokens, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
+    "history": history,
 }
 
 
@@ -44,6 +46,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--latency-seconds", type=float, default=30)
     parser.add_argument("--small-mb", type=int, default=100, help="stream: the first body")
     parser.add_argument("--large-mb", type=int, default=1000, help="stream: the second body")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="history: events to begin with (10 million)")
     parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path("/var/tmp"), help="where the database is made; no tmpfs")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
     return parser.parse_args(arguments)
@@ -53,6 +56,7 @@ def options_of(asked: argparse.Namespace) -> Options:
     return Options(
         scratch=asked.scratch, rounds=asked.rounds, seconds=asked.seconds, warm_up=asked.warm_up,
         rate=asked.rate, latency_seconds=asked.latency_seconds, small_mb=asked.small_mb, large_mb=asked.large_mb,
+        rows=asked.rows,
     )
 
 

@@ -18,6 +18,7 @@ class Options:
     latency_seconds: float
     small_mb: int
     large_mb: int
+    rows: int
 
     def describe(self, server: Server) -> dict[str, object]:
         return {"postgres": describe_postgres(server)}

@@ -1,0 +1,224 @@
+"""`history`: reading, exporting and dropping what years have left: `--rows` events of 50 tenants in 14 months, then in 60."""
+from __future__ import annotations
+
+import contextlib
+import datetime
+import http.client
+import re
+import socket
+import statistics
+import threading
+import time
+import urllib.parse
+
+from .failure import Broken
+from .loads import Run, measured, open_loop, run_program, sap_plan
+from .options import Options
+from .report import Bar, Report
+from .server import Server
+from .tenancy import Sender, sap_sender
+
+MONTHS, MORE_MONTHS, TENANTS = 14, 60, 50
+# Of the rows that one tenant has; the others share the rest.
+SHARE = 3
+TRIALS = 200
+PAGE_MS, EXPORT_RATIO, GROWTH_MB, DROP_P99_MS = 20, 0.5, 20, 1000
+
+
+def history(options: Options, report: Report) -> Report:
+    # A page of a full installation's metrics would tell of tenants that nobody made.
+    with Server(options.scratch) as server:
+        report.context |= options.describe(server)
+        sender = sap_sender(server, "history")
+        server.sluice("tenant", "update", "history", "--retention-days", "3650")
+        key = str(server.sluice("key", "create", "history", "--kind", "qry", "--name", "bench")["key"])
+        began = time.monotonic()
+        months = _months(MONTHS)
+        for place, month in enumerate(months):
+            _fill(server, sender, month, options.rows // MONTHS, place)
+        server.psql("VACUUM ANALYZE sluice.events", 1800)
+        report.figures["rows"] = _count(server)
+        report.figures["filled in seconds"] = round(time.monotonic() - began)
+        pages = _pages(server, key, months, report, f"{MONTHS} months")
+        report.bars.append(Bar("slowest page's p99", max(pages.values()), PAGE_MS, unit=" ms", least=False))
+        for month in _months(MORE_MONTHS)[MONTHS:]:
+            _fill(server, sender, month, 1_000, 0)
+        server.psql("ANALYZE sluice.events", 600)
+        more = _pages(server, key, months, report, f"{MORE_MONTHS} months")
+        report.bars.append(Bar(f"slowest page's p99 in {MORE_MONTHS} months", max(more.values()), PAGE_MS, unit=" ms", least=False))
+        _export(server, sender, key, months, report)
+        _drop(server, sender, months, report)
+    return report
+
+
+def _months(count: int) -> list[datetime.date]:
+    """The last so many, this one first."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    numbers = [today.year * 12 + today.month - 1 - back for back in range(count)]
+    return [datetime.date(number // 12, number % 12 + 1, 1) for number in numbers]
+
+
+def _fill(server: Server, sender: Sender, month: datetime.date, rows: int, place: int) -> None:
+    """Rows as the API would have written them; every fifth of the tenant's has the common serial, one a month the rare one."""
+    (slot,) = server.psql(f"SELECT slot FROM sluice.schema_slots WHERE tenant_id = {sender.tenant_id} AND field = 'serial'").splitlines()
+    now = datetime.datetime.now(datetime.UTC)
+    seconds = 28 * 86_400 if (month.year, month.month) != (now.year, now.month) else max(60, int((now.day - 1) * 86_400 + now.hour * 3600))
+    server.psql(
+        f"""
+        SET search_path = sluice, pg_catalog;
+        SET ROLE sluice_owner;
+        SELECT sluice.make_partition('events', '{month}');
+        RESET ROLE;
+        INSERT INTO sluice.events (tenant_id, occurred_at, id, received_at, source_id, version_no, type, actor, machine, k{slot}, fields, extra)
+        SELECT CASE WHEN n % {SHARE} = 0 THEN {sender.tenant_id} ELSE 100000 + n % {TENANTS - 1} END, at, gen_random_uuid(), at,
+               {sender.source_id}, {sender.version}, 'corp.sap.privileges.' || CASE WHEN n % 2 = 0 THEN 'granted' ELSE 'revoked' END,
+               'user' || n % 5000, 'machine' || n % 20000, serial,
+               jsonb_build_object('serial', serial, 'admin', n % 2 = 0, 'expires', to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                                  'reason', 'Install the compiler, ticket ' || n),
+               '{{"delayed": false}}'
+        FROM (SELECT n, timestamptz '{month} 00:00:00+00' + n * interval '1 second' * {seconds} / {rows} AS at,
+                     CASE WHEN n = {SHARE} THEN 'RARE' WHEN n % {SHARE * 5} = 0 THEN 'COMMON' ELSE 'C02X' || n % 3000 END AS serial
+              FROM generate_series(1, {rows}) n) rows
+        """,
+        1800,
+    )
+
+
+def _count(server: Server) -> int:
+    return int(server.psql("SELECT count(*) FROM sluice.events", 600))
+
+
+# ── Pages ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pages(server: Server, key: str, months: list[datetime.date], report: Report, name: str) -> dict[str, float]:
+    """The p99, in milliseconds, of the first page of 100 of each kind of query."""
+    window = {"from": f"{months[3]}T00:00:00Z", "to": f"{months[1]}T00:00:00Z"}
+    queries = {"all": {}, "type": {"type": "corp.sap.privileges.granted"}, "actor": {"actor": "user30"}, "machine": {"machine": "machine30"}}
+    queries |= {f"serial, {kind}": {"serial": value} for kind, value in (("rare", "RARE"), ("common", "COMMON"), ("absent", "NONE"))}
+    queries |= {f"{kind}, two months": filters | window for kind, filters in list(queries.items())}
+    worst = {}
+    table = {}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    with contextlib.closing(connection):
+        for kind, filters in queries.items():
+            path = "/v1/events?" + urllib.parse.urlencode({"limit": 100, **filters})
+            times = []
+            for trial in range(TRIALS + 20):
+                began = time.perf_counter()
+                connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status != 200:
+                    raise Broken(f"{path}: {answer.status} {body[:200]!r}")
+                if trial >= 20:
+                    times.append((time.perf_counter() - began) * 1000)
+            times.sort()
+            worst[kind] = times[int(len(times) * 0.99) - 1]
+            table[kind] = [round(statistics.median(times), 2), round(worst[kind], 2)]
+    report.figures[f"first page of 100, {name}: p50 and p99 ms"] = table
+    return worst
+
+
+# ── Export ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _export(server: Server, sender: Sender, key: str, months: list[datetime.date], report: Report) -> None:
+    day = f"from={months[1]}T00:00:00Z&to={months[1]}T12:00:00Z"
+    small = _exported(server, key, day, "export, half a day")
+    after_small = server.api_peak_memory()
+    whole = _exported(server, key, "", "export, all")
+    after_whole = server.api_peak_memory()
+    copied = _copied(server, sender)
+    report.runs += [small, whole, copied]
+    if whole.events != copied.events:
+        raise Broken(f"exported {whole.events} rows, copied {copied.events}")
+    report.figures["export: peak MB after the small one, after the whole"] = [round(p / 1e6, 1) for p in (after_small, after_whole)]
+    report.bars.append(Bar("export ÷ COPY of the same rows", whole.rate / copied.rate, EXPORT_RATIO))
+    report.bars.append(Bar("export's growth of memory", (after_whole - after_small) / 1e6, GROWTH_MB, unit=" MB", least=False))
+
+
+def _exported(server: Server, key: str, query: str, name: str) -> Run:
+    """One export as NDJSON, read and forgotten; it counts only when it is whole."""
+    rows: list[int] = []
+
+    def work() -> tuple[str, float]:
+        own = time.process_time()
+        request = (
+            f"GET /v1/export?format=ndjson&{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nTE: trailers\r\n"
+            "Connection: close\r\n\r\n"
+        )
+        received, tail = 0, b""
+        with socket.create_connection(("127.0.0.1", server.port), timeout=120) as connection:
+            connection.sendall(request.encode())
+            while piece := connection.recv(1 << 20):
+                received += len(piece)
+                tail = (tail + piece)[-400:]
+        counted = re.search(rb"\r\n0\r\nsluice-rows: ?(\d+)", tail, re.IGNORECASE)
+        if counted is None:
+            raise Broken(f"{name}: {received} bytes, and no count at their end: {tail[-200:]!r}")
+        rows.append(int(counted[1]))
+        return "", time.process_time() - own
+
+    _, took, cpu = measured(server, work)
+    return Run(name, rows[0], took, cpu)
+
+
+def _copied(server: Server, sender: Sender) -> Run:
+    """psql's \\copy of what an export of that tenant holds, as JSON lines, into nothing."""
+    script = (
+        "\\timing on\n\\copy (SELECT jsonb_build_object('id', id, 'occurred_at', occurred_at, 'received_at', received_at, 'type', type, "
+        "'actor', actor, 'machine', machine, 'source_id', source_id, 'fields', fields, 'extra', extra) FROM sluice.events "
+        f"WHERE tenant_id = {sender.tenant_id} ORDER BY occurred_at DESC, id DESC) TO '/dev/null'\n"
+    )
+    output, _, cpu = measured(
+        server, lambda: run_program(["psql", "-X", "-v", "ON_ERROR_STOP=1"], server.database_environment(), 1800, script)
+    )
+    done, took = re.search(r"^COPY (\d+)$", output, re.MULTILINE), re.search(r"^Time: ([0-9.]+) ms", output, re.MULTILINE)
+    if done is None or took is None:
+        raise Broken(f"psql: {output[-800:]}")
+    return Run("copy", int(done[1]), float(took[1]) / 1000, cpu)
+
+
+# ── Dropping a month ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _drop(server: Server, sender: Sender, months: list[datetime.date], report: Report) -> None:
+    """Everything but the last four months expires, while singles are posted at 200 a second."""
+    report.figures["rows of a month"] = int(server.psql(f"SELECT reltuples::bigint FROM pg_class WHERE relname = 'events_{months[6]:%Y_%m}'"))
+    server.psql("UPDATE sluice.tenants SET retention_days = 120 WHERE slug = 'history'")
+    # The other tenants have no row of their own here: nobody keeps what they left.
+    took: list[float] = []
+    failure: list[Exception] = []
+
+    def run() -> None:
+        time.sleep(4)
+        began = time.monotonic()
+        try:
+            server.sluice("retention", "run", "--yes")
+            took.append(time.monotonic() - began)
+        except Exception as error:  # handed to the main thread
+            failure.append(error)
+
+    before = _partitions(server)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        load = open_loop(server, sap_plan(server, sender), 10_000_000_000, 200, 20, 16)
+    finally:
+        thread.join()
+    if failure:
+        raise failure[0]
+    load.name = "singles beside it"
+    report.runs.append(load)
+    dropped = before - _partitions(server)
+    latencies = load.detail["latency_us"]
+    assert isinstance(latencies, dict)
+    report.figures["retention run"] = {"months dropped": dropped, "seconds": round(took[0], 2)}
+    report.figures["ingest while months are dropped: µs"] = latencies
+    report.bars.append(Bar("months dropped", dropped, 1))
+    report.bars.append(Bar("ingest's p99 beside it", float(latencies["p99"]) / 1000, DROP_P99_MS, unit=" ms", least=False))
+
+
+def _partitions(server: Server) -> int:
+    return int(server.psql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'sluice.events'::regclass"))

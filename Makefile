@@ -12,7 +12,7 @@ BENCH_FLAGS ?=
 SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run $(wildcard client/macos/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: kill-loop fluent-bit help setup build run test bench lint format clean
+.PHONY: faults kill-loop fluent-bit help setup build run test bench lint format clean
 export SWIFT_BUILD_FLAGS TEST_FLAGS
 
 help: ## list these targets
@@ -40,6 +40,10 @@ bench: ## measure a release build beside plain SQL; BENCH=single for one: see do
 .build/openloop: Benchmarks/generators/openloop.c
 	@mkdir -p .build
 	$(CC) -O2 -std=gnu11 -Wall -Wextra -Werror -o $@ $<
+
+faults: build ## every fault of docs/operations.md, one after the other, and a table; FAULTS_FLAGS='--only kill-api --seed 7'
+	@scripts/setup.sh test
+	@python3 -B Tests/Faults/faults.py $(FAULTS_FLAGS)
 
 kill-loop: build ## kill the API and PostgreSQL's backends for a minute under load, then count
 	python3 Tests/Faults/kill_loop.py

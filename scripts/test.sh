@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds and runs all tests, Swift's and the Mac kit's. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
+# Builds and runs all tests: Swift's, the Mac kit's, some of the fault suite's. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
 # one failed, when none ran, or when the run did not come to its end.
 # SWIFT_BUILD_FLAGS and TEST_FLAGS come from the Makefile.
 set -euo pipefail
@@ -45,17 +45,27 @@ if [ -s "$SLUICE_TEST_RUN/secrets" ] || [[ ${TEST_FLAGS:-} != *--filter* && ${TE
     if scripts/find-secrets.sh "$SLUICE_TEST_RUN"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 
-# The Mac kit's own, in Python; they start the programs that were built above. A filtered run is about Swift.
-if [[ ${TEST_FLAGS:-} != *--filter* && ${TEST_FLAGS:-} != *--skip* ]]; then
-    kit_log=$(mktemp)
-    kit_status=0
-    SLUICE_BIN=${SLUICE_BIN:-$(swift build --show-bin-path)} python3 -B Tests/MacKit/run.py 2>&1 | tee "$kit_log" || kit_status=$?
-    kit_counts=$(sed -n 's/^Mac kit: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$kit_log" | tail -n 1)
-    rm -f "$kit_log"
+# Runs a suite that is no Swift, and adds what its closing line counts: "NAME: N passed, N failed, N skipped", or "N left out".
+count_suite() {
+    local name=$1 log suite_status=0 suite_passed suite_failed suite_skipped
+    shift
+    log=$(mktemp)
+    "$@" 2>&1 | tee "$log" || suite_status=$?
     # Without its closing line it came to no end, which is one failure.
-    read -r kit_passed kit_failed kit_skipped <<< "${kit_counts:-0 1 0}"
-    if [ "$kit_status" -ne 0 ] && [ "$kit_failed" -eq 0 ]; then kit_failed=1; fi
-    passed=$((passed + kit_passed)) failed=$((failed + kit_failed)) skipped=$((skipped + kit_skipped))
+    read -r suite_passed suite_failed suite_skipped <<< "$(
+        sed -nE "s/^$name: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) (skipped|left out).*$/\\1 \\2 \\3/p" "$log" | tail -n 1 | grep . || echo 0 1 0
+    )"
+    rm -f "$log"
+    if [ "$suite_status" -ne 0 ] && [ "$suite_failed" -eq 0 ]; then suite_failed=1; fi
+    passed=$((passed + suite_passed)) failed=$((failed + suite_failed)) skipped=$((skipped + suite_skipped))
+}
+
+# These are in Python, and start the programs that were built above. A filtered run is about Swift.
+if [[ ${TEST_FLAGS:-} != *--filter* && ${TEST_FLAGS:-} != *--skip* ]]; then
+    : "${SLUICE_BIN:=$(swift build --show-bin-path)}"
+    export SLUICE_BIN
+    count_suite "Mac kit" python3 -B Tests/MacKit/run.py
+    count_suite faults python3 -B Tests/Faults/faults.py --short
 fi
 
 if [ "$skipped" -gt 0 ]; then echo "$skipped skipped (each with its reason above)"; fi

@@ -2,6 +2,7 @@
 # Installs what building and testing need and this machine lacks (Debian, Ubuntu); elsewhere says what to install.
 # Nothing happens when all is there. With the argument `bench` also what only the benchmarks need, with `test` what only tests need.
 set -eu
+cd "$(dirname "$0")/.."
 purpose=${1:-}
 
 fail() {
@@ -68,6 +69,8 @@ missing_for_test() {
     has_pgbouncer || echo pgbouncer
     # Exports are read back with it, a data.db is made with it, and the Mac kit's tests are written in it.
     command -v python3 > /dev/null 2>&1 || echo python3
+    # For what comes from PyPI; Debian's python3 has no ensurepip by itself.
+    python3 -c 'import ensurepip, venv' > /dev/null 2>&1 || echo python3-venv
     command -v shellcheck > /dev/null 2>&1 || echo shellcheck
     command -v plistutil > /dev/null 2>&1 || echo libplist-utils
     command -v ps > /dev/null 2>&1 || echo procps
@@ -78,6 +81,18 @@ missing_for_test() {
     done | sort -u
 }
 
+# Python programs that Debian does not have, in a folder of our own: it is made anew when the list changes.
+install_from_pypi() {
+    [ "$purpose" = test ] || return 0
+    wanted=Tests/OpenAPI/requirements.txt
+    ! cmp -s "$wanted" .build/venv/requirements.txt || return 0
+    echo "setup: installs from PyPI into .build/venv: $(grep '^schemathesis==' "$wanted")"
+    mkdir -p .build
+    { python3 -m venv --clear .build/venv && .build/venv/bin/pip install -q --disable-pip-version-check -r "$wanted"; } ||
+        fail "PyPI's packages of $wanted were not installed: see above. Python 3.10 or newer and a way to PyPI are needed."
+    cp "$wanted" .build/venv/requirements.txt
+}
+
 case $purpose in
     '' | bench | test) ;;
     *) fail "knows the arguments bench and test, or none; not $purpose." ;;
@@ -85,7 +100,10 @@ esac
 check_swift
 packages=$(missing | tr '\n' ' ')
 packages=${packages% }
-[ -n "$packages" ] || exit 0
+if [ -z "$packages" ]; then
+    install_from_pypi
+    exit 0
+fi
 
 command -v apt-get > /dev/null 2>&1 || fail "missing, by Debian's names: $packages. Install what your system calls them (Fedora:
   dnf install make libpq-devel openssl-devel sqlite-devel pkgconf postgresql-server pgbouncer curl python3 util-linux ShellCheck
@@ -129,4 +147,5 @@ $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -q -y --n
 
 packages=$(missing | tr '\n' ' ')
 [ -z "$packages" ] || fail "still missing after the installation: ${packages% }. See what apt-get said above."
+install_from_pypi
 echo "setup: done"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds and runs all tests: Swift's, the Mac kit's, some of the fault suite's. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
+# Builds and runs all tests: Swift's, the Mac kit's, the fast ones of the fault suite, schemathesis. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
 # one failed, when none ran, or when the run did not come to its end.
 # SWIFT_BUILD_FLAGS and TEST_FLAGS come from the Makefile.
 set -euo pipefail
@@ -66,6 +66,7 @@ if [[ ${TEST_FLAGS:-} != *--filter* && ${TEST_FLAGS:-} != *--skip* ]]; then
     export SLUICE_BIN
     count_suite "Mac kit" python3 -B Tests/MacKit/run.py
     count_suite faults python3 -B Tests/Faults/faults.py --short
+    count_suite OpenAPI python3 -B Tests/OpenAPI/run.py
 fi
 
 if [ "$skipped" -gt 0 ]; then echo "$skipped skipped (each with its reason above)"; fi

@@ -22,18 +22,24 @@ PAUSE = 0.01
 class Request:
     """Events in one body by one way in. Which way it is stays the same for all tries: it is part of what makes an event the same."""
 
-    def __init__(self, events: list[Event], key: str, hook: bool = False, reject: bool = False) -> None:
+    def __init__(self, events: list[Event], key: str, hook: str = "", reject: bool = False) -> None:
+        """`hook`: the path that the key is put behind; without it the key goes in a header."""
         self.events, self.hook, self.reject = events, hook, reject
-        self.path = f"/hooks/{key}" if hook else "/v1/events?on_invalid=reject" if reject else "/v1/events"
+        self.path = f"{hook}/{key}" if hook else "/v1/events?on_invalid=reject" if reject else "/v1/events"
         self.body = "\n".join(event.record for event in events).encode()
         kind = "application/json" if len(events) == 1 else "application/x-ndjson"
         self.headers = {"Content-Type": kind} | ({} if hook else {"Authorization": f"Bearer {key}"})
         self.is_good = all(event.serial is not None for event in events)
 
-    def bytes(self) -> bytes:
-        """As it goes over the wire."""
+    def bytes(self, chunk: int = 0) -> bytes:
+        """As it goes over the wire; in chunks of so many bytes, or with its length."""
         head = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
-        return f"POST {self.path} HTTP/1.1\r\nHost: sluice\r\n{head}Content-Length: {len(self.body)}\r\n\r\n".encode() + self.body
+        framing = "Transfer-Encoding: chunked" if chunk else f"Content-Length: {len(self.body)}"
+        body = self.body
+        if chunk:
+            parts = [self.body[place : place + chunk] for place in range(0, len(self.body), chunk)]
+            body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+        return f"POST {self.path} HTTP/1.1\r\nHost: sluice\r\n{head}{framing}\r\n\r\n".encode() + body
 
 
 class Line:
@@ -89,7 +95,7 @@ def attempt(line: Line, request: Request, journal: Journal) -> bool:
         return True
     # The SAP client takes any answer as success: on its way in there is none but 200 for a good event.
     if status not in ({0} if request.hook else {0, 429, 503}):
-        journal.complain(f"{request.path.split('/')[1]}: status {status}: {body[:200]!r}")
+        journal.complain(f"{request.hook or '/v1/events'}: status {status}: {body[:200]!r}")
     journal.fail(request.events, str(status or "no answer"), started)
     return False
 

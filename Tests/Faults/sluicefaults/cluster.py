@@ -30,6 +30,7 @@ class Cluster:
         self.password = secrets.token_hex(16)
         self.programs = postgres_folder()
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings = ""
         folder.mkdir(mode=0o700)
         give_away(folder)
         password_file = folder / "password"
@@ -66,10 +67,11 @@ class Cluster:
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def start(self, more: str = "", within: float = 60) -> None:
-        """`more` are settings that count until the next start."""
+    def start(self, settings: str = "", within: float = 60) -> None:
+        """Settings with spaces between; they count until the next start."""
+        self.settings = settings
         command = [str(self.programs / "postgres"), "-D", str(self.data)]
-        command += [part for setting in more.split() for part in ("-c", setting)]
+        command += [part for setting in settings.split() for part in ("-c", setting)]
         with open(self.folder / "postgres.log", "ab") as log:
             self.process = subprocess.Popen(
                 command, env=environment(LC_ALL="C", TZ="UTC"), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -135,7 +137,7 @@ class Cluster:
 
     def heal(self) -> None:
         """Running as it was made, as our child."""
-        if self.process is None or self.process.poll() is not None or not self.is_up() or self.process.args[3:]:  # type: ignore[index]
+        if self.process is None or self.process.poll() is not None or self.settings or not self.is_up():
             self.stop("immediate")
             self.start()
 
@@ -149,20 +151,30 @@ class Cluster:
 
     # ── Asking ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _psql(self, text: str, database: str, timeout: float) -> subprocess.CompletedProcess[str]:
-        settings = environment(
-            PGHOST=str(self.folder), PGPORT=str(self.port), PGUSER="sluice_admin", PGPASSWORD=self.password, PGDATABASE=database, PGTZ="UTC",
-            PGCONNECT_TIMEOUT="5",
+    def login(self, role: str = "sluice_admin", database: str = "sluice") -> dict[str, str]:
+        """For psql: the address goes by environment, never on a command line."""
+        return environment(
+            PGHOST=str(self.folder), PGPORT=str(self.port), PGUSER=role, PGPASSWORD=self.password, PGDATABASE=database, PGTZ="UTC", PGCONNECT_TIMEOUT="5"
         )
+
+    def _psql(self, text: str, database: str, timeout: float) -> subprocess.CompletedProcess[str]:
         command = ["psql", "-qXAt", "-F", "\x1f", "-v", "ON_ERROR_STOP=1"]
-        return subprocess.run(command, input=text, env=settings, capture_output=True, text=True, timeout=timeout, check=False)
+        return subprocess.run(command, input=text, env=self.login(database=database), capture_output=True, text=True, timeout=timeout, check=False)
 
     def sql(self, text: str, database: str = "sluice", timeout: float = 60) -> list[list[str]]:
-        """The rows that come back, fields as text. The address goes by environment, never on a command line."""
+        """The rows that come back, fields as text."""
         done = self._psql(text, database, timeout)
         if done.returncode:
             raise SystemExit(f"psql: {text[:200]}: {done.stderr.strip()[-800:]}")
         return [line.split("\x1f") for line in done.stdout.splitlines()]
+
+    def session(self, role: str = "sluice_admin") -> Session:
+        return Session(self.login(role))
+
+    def states(self, state: str, waits_for: str = "") -> list[int]:
+        """Who is in this state, and waits for that."""
+        waiting = f" AND wait_event_type = '{waits_for}'" if waits_for else ""
+        return [int(row[0]) for row in self.sql(f"SELECT pid FROM pg_stat_activity WHERE datname = 'sluice' AND state = '{state}'{waiting}")]
 
     def backends(self) -> list[int]:
         """The API's."""
@@ -177,3 +189,36 @@ class Cluster:
         with contextlib.suppress(OSError):
             return (self.folder / "postgres.log").read_text(errors="replace")[-800:]
         return ""
+
+
+class Session:
+    """A psql that stays: for what needs a transaction open, or a connection taken."""
+
+    def __init__(self, login: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            ["psql", "-qX"], env=login, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent
+        )
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def is_over(self) -> bool:
+        return self.process.poll() is not None
+
+    def tell(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{text}\n".encode())
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)

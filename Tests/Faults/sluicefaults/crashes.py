@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 
 from .api import API, DEADLINE
 from .client import Request
@@ -47,7 +48,11 @@ def kill_one_backend(trial: Trial) -> None:
 
 @row("kill -9 of the postmaster under load, started again", bound=90)
 def kill_postmaster(trial: Trial) -> None:
-    comes_back(trial, lambda: (trial.cluster.kill(), trial.cluster.start()))
+    def kill_and_start() -> None:
+        trial.cluster.kill()
+        trial.cluster.start()
+
+    comes_back(trial, kill_and_start)
 
 
 @row("pg_ctl restart -m fast under load")
@@ -60,14 +65,14 @@ def restart_immediate(trial: Trial) -> None:
     comes_back(trial, lambda: trial.cluster.restart("immediate"))
 
 
-def comes_back(trial: Trial, fault: object) -> None:
+def comes_back(trial: Trial, fault: Callable[[], None]) -> None:
     """Twice; the same API all along."""
     api = trial.api()
     slowest = 0.0
     with trial.load(api):
         for _ in range(2):
             trial.flow(trial.dice.randint(20, 60))
-            fault()  # type: ignore[operator]
+            fault()
             slowest = max(slowest, trial.recovered(trial.cluster.await_up()))
     trial.figure(f"back {slowest:.1f} s after PostgreSQL")
     trial.check(api.is_running(), "the API ended")
@@ -114,20 +119,19 @@ def take_answer(trial: Trial, line: socket.socket, request: Request, started: fl
     return False
 
 
-@row("SIGSTOP of the API for 3 s under load, clients give up after 1 s and send again")
+@row("SIGSTOP of the API until every client has given up twice and sent again")
 def stop_api(trial: Trial) -> None:
     api = trial.api()
     with trial.load(api, timeout=1):
         trial.flow()
         api.signal(signal.SIGSTOP)
-        goal = len(trial.journal.events) and sum(trial.journal.in_vain.values()) + 16
-        until("every client gave up twice", lambda: sum(trial.journal.in_vain.values()) >= goal, 10)
+        trial.wait_in_vain(16, 10)
         api.signal(signal.SIGCONT)
         trial.figure(f"back {trial.recovered(time.monotonic()):.1f} s after SIGCONT")
         trial.flow()
 
 
-@row(f"SIGSTOP of a backend that writes, for {DEADLINE + 2:.0f} s, past REQUEST_DEADLINE")
+@row("SIGSTOP of a backend that writes, until its requests were told to come again")
 def stop_backend(trial: Trial) -> None:
     api = trial.api()
     with trial.load(api, timeout=DEADLINE + 5):
@@ -135,10 +139,9 @@ def stop_backend(trial: Trial) -> None:
         backend = trial.dice.choice(trial.cluster.writers())
         os.kill(backend, signal.SIGSTOP)
         try:
+            trial.wait_in_vain(1, DEADLINE + 5)
             # The other lanes go on.
-            end = time.monotonic() + DEADLINE + 2
-            trial.flow(20, DEADLINE + 2)
-            time.sleep(max(0, end - time.monotonic()))
+            trial.flow()
         finally:
             os.kill(backend, signal.SIGCONT)
         trial.figure(f"back {trial.recovered(time.monotonic()):.1f} s after SIGCONT")

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import os
 import pathlib
+import random
 import resource
 import selectors
 import socket
@@ -13,11 +14,12 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 
-from .api import DEADLINE
+from .api import API, DEADLINE
 from .client import Request
-from .cluster import Cluster
-from .machine import LeftOut, account, environment, until
+from .cluster import Cluster, Session
+from .machine import LeftOut, account, until
 from .runner import row
 from .world import Trial
 
@@ -53,7 +55,7 @@ def fill(folder: pathlib.Path) -> pathlib.Path:
     return ballast
 
 
-def large(trial: Trial) -> object:
+def large(trial: Trial) -> Callable[[random.Random, str], Request]:
     """Requests that need room."""
     return lambda dice, name: Request([trial.event(f"{name}-{place}", size=1000) for place in range(8)], trial.tenant.ingest_key)
 
@@ -77,11 +79,10 @@ def wal_disk_full(trial: Trial) -> None:
 
 def disk_full(trial: Trial, disk: pathlib.Path) -> None:
     api = trial.api()
-    with trial.load(api, make=large(trial), clients=4):  # type: ignore[arg-type]
+    with trial.load(api, make=large(trial), clients=4):
         trial.flow(20)
         ballast = fill(disk)
-        goal = sum(trial.journal.in_vain.values()) + 12
-        until("senders are told to come again", lambda: sum(trial.journal.in_vain.values()) >= goal, 60)
+        trial.wait_in_vain(12, 60)
         trial.check(api.status("/livez") == 200, "/livez is not 200 while the disk is full")
         ballast.unlink()
         if not trial.cluster.is_running():
@@ -96,17 +97,18 @@ def connections(trial: Trial) -> None:
     trial.cluster.stop()
     trial.cluster.start("max_connections=10 superuser_reserved_connections=3")
     _ = trial.tenant
-    settings = environment(
-        PGHOST=str(trial.cluster.folder), PGPORT=str(trial.cluster.port), PGUSER="sluice_api", PGPASSWORD=trial.cluster.password, PGDATABASE="sluice"
-    )
-    hoard: list[subprocess.Popen[bytes]] = []
-    trial.ends.callback(lambda: [one.kill() or one.wait(5) for one in hoard])  # type: ignore[func-returns-value]
+    hoard: list[Session] = []
+
+    def let_go() -> None:
+        for one in hoard:
+            one.end()
+
+    trial.ends.callback(let_go)
 
     def all_taken() -> bool:
         # Who looks takes a place as well, and one of ours may be refused for it.
-        hoard[:] = [one for one in hoard if one.poll() is None]
-        while len(hoard) < 7:
-            hoard.append(subprocess.Popen(["psql", "-qX"], stdin=subprocess.PIPE, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        hoard[:] = [one for one in hoard if not one.is_over()]
+        hoard.extend(trial.cluster.session("sluice_api") for _ in range(7 - len(hoard)))
         return len(trial.cluster.backends()) == 7
 
     until("all connections are taken", all_taken, 20)
@@ -114,14 +116,17 @@ def connections(trial: Trial) -> None:
     api.start(ready=False)
     trial.check(api.status("/readyz") == 503, "/readyz is not 503 without a connection")
     with trial.load(api):
-        until("senders are told to come again", lambda: sum(trial.journal.in_vain.values()) >= 24, 40)
-        for one in hoard:
-            assert one.stdin is not None
-            one.stdin.close()
-            one.wait(10)
+        trial.wait_in_vain(24, 40)
+        let_go()
         trial.figure(f"back {trial.recovered(time.monotonic()):.1f} s after they let go")
         trial.flow(200)
     trial.check(api.is_running(), "the API ended")
+
+
+def cpu_seconds(api: API) -> float:
+    assert api.process is not None
+    fields = pathlib.Path(f"/proc/{api.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @row("ulimit -n 64 for the API, and 200 connections that say nothing; then they go")
@@ -137,7 +142,10 @@ def descriptors(trial: Trial) -> None:
         # Clients that have a connection keep it: they are served all along.
         until("the API has no descriptor left", lambda: len(os.listdir(f"/proc/{api.process.pid}/fd")) >= 60, 10)  # type: ignore[union-attr]
         trial.journal.wait_for_acks(20, 10)
-        trial.figure(f"{trial.journal.acks - before} requests acknowledged without a descriptor left")
+        begin, cpu = time.monotonic(), cpu_seconds(api)
+        trial.flow(200)
+        share = (cpu_seconds(api) - cpu) / (time.monotonic() - begin)
+        trial.figure(f"{trial.journal.acks - before} requests acknowledged without a descriptor left, {share:.0%} of a core meanwhile")
         trial.check(api.is_running(), "the API ended")
         for one in idle:
             one.close()
@@ -174,11 +182,12 @@ class Crowd:
             due = time.monotonic()
             while self.dripping and not self.over.is_set():
                 for key, _ in selector.select(0.1):
-                    one = key.fileobj
+                    answering = key.fileobj
+                    assert isinstance(answering, socket.socket)
                     with contextlib.suppress(OSError):
-                        self.answers.append(one.recv(4096))  # type: ignore[union-attr]
-                    selector.unregister(one)
-                    self.dripping.pop(one)  # type: ignore[arg-type]
+                        self.answers.append(answering.recv(4096))
+                    selector.unregister(answering)
+                    self.dripping.pop(answering)
                 if time.monotonic() >= due:
                     due += 0.5
                     for one, place in list(self.dripping.items()):

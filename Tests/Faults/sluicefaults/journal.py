@@ -85,6 +85,7 @@ class Journal:
         self.settle(events, State.UNKNOWN, started)
         with self.changed:
             self.in_vain[why] += 1
+            self.changed.notify_all()
 
     def complain(self, what: str) -> None:
         with self.changed:

@@ -11,8 +11,8 @@ import subprocess
 import time
 
 from .api import DEADLINE
-from .client import Line, Request, attempt
-from .machine import LeftOut, Wrong, as_account, end_with_parent, environment, free_port, give_away, until
+from .client import Line, Request
+from .machine import LeftOut, as_account, end_with_parent, environment, free_port, give_away, until
 from .proxy import Proxy
 from .runner import row
 from .world import Trial
@@ -49,40 +49,32 @@ def cut_database(trial: Trial) -> None:
             while proxy.cuts > before:
                 offset, before = offset + 10, proxy.cuts
                 proxy.cut = (way, offset)
-                until_answered(trial, line, Request([trial.event(f"{prepare}-{way}-{offset}")], trial.tenant.ingest_key))
+                trial.deliver(line, Request([trial.event(f"{prepare}-{way}-{offset}")], trial.tenant.ingest_key))
             trial.check(offset >= 100, f"prepared {prepare}, {way}: the {offset // 10}th cut did not happen")
             trial.figure(f"prepared {prepare}: {offset // 10 - 1} cuts {way}")
         line.close()
         api.kill()
 
 
-def until_answered(trial: Trial, line: Line, request: Request, within: float = 30) -> None:
-    end = time.monotonic() + within
-    while not attempt(line, request, trial.journal):
-        if time.monotonic() > end:
-            raise Wrong(f"{request.events[0].name} got no answer within {within:.0f} s: {dict(trial.journal.in_vain)}")
-
-
 @row("a request cut at every tenth byte, by FIN and by RST, then sent whole", short=True)
 def cut_request(trial: Trial) -> None:
     api = trial.api()
     line, cuts, whole = Line(api.port, DEADLINE + 5), 0, []
-    for hook in (False, True):
-        key = trial.tenant.hook_key if hook else trial.tenant.ingest_key
-        length = len(Request([trial.event(f"cut-{hook}-0000")], key, hook).bytes())
+    for way, key, hook, chunk in (("plain", trial.tenant.ingest_key, "", 0), ("chunked", trial.tenant.ingest_key, "", 50), ("hook", trial.tenant.hook_key, "/hooks", 0)):
+        length = len(Request([trial.event(f"{way}-0000")], key, hook).bytes(chunk))
         for offset in range(10, length, 10):
-            request = Request([trial.event(f"cut-{hook}-{offset:04}")], key, hook)
+            request = Request([trial.event(f"{way}-{offset:04}")], key, hook)
             trial.journal.send(request.events)
-            send_cut(api.port, request.bytes()[:offset], by_reset=offset % 20 == 0)
+            send_cut(api.port, request.bytes(chunk)[:offset], by_reset=offset % 20 == 0)
             whole.append(request)
             cuts += 1
     # A part of one event is never an event.
-    until_answered(trial, line, Request([trial.event("after-the-cuts")], trial.tenant.ingest_key))
+    trial.deliver(line, Request([trial.event("after-the-cuts")], trial.tenant.ingest_key))
     where = f"tenant_id = (SELECT tenant_id FROM sluice.tenants WHERE slug = '{trial.tenant.name}')"
     stored = trial.cluster.sql(f"SELECT (SELECT count(*) FROM sluice.events WHERE {where}), (SELECT count(*) FROM sluice.quarantine WHERE {where})")
     trial.check(stored == [["1", "0"]], f"parts of requests left {int(stored[0][0]) - 1} rows and {stored[0][1]} records in quarantine")
     for request in whole:
-        until_answered(trial, line, request)
+        trial.deliver(line, request)
     line.close()
     trial.figure(f"{cuts} cuts")
 
@@ -98,7 +90,7 @@ def send_cut(port: int, data: bytes, by_reset: bool) -> None:
             pass
 
 
-@row(f"PostgreSQL black-holed for {DEADLINE + 2:.0f} s (a proxy that stops), past REQUEST_DEADLINE", short=True)
+@row("PostgreSQL black-holed (a proxy that stops) until every client was told to come again", short=True)
 def black_hole(trial: Trial) -> None:
     proxy = proxied(trial)
     api = trial.api(port=proxy.port)
@@ -109,8 +101,7 @@ def black_hole(trial: Trial) -> None:
         until("/readyz is 503", lambda: api.status("/readyz") == 503, 10)
         unready = time.monotonic() - begin
         trial.check(unready <= 5, f"/readyz was 503 after {unready:.1f} s, should be 5 s at most")
-        goal = sum(trial.journal.in_vain.values()) + 8
-        until("every client was told to come again", lambda: sum(trial.journal.in_vain.values()) >= goal, DEADLINE + 10)
+        trial.wait_in_vain(8, DEADLINE + 10)
         proxy.open.set()
         back = trial.recovered(time.monotonic())
         trial.flow()

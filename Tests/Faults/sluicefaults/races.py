@@ -12,7 +12,6 @@ from .client import Line, Request, attempt
 from .cluster import Cluster
 from .journal import Event
 from .machine import Wrong, until
-from .network import until_answered
 from .runner import row
 from .world import Trial
 
@@ -79,6 +78,34 @@ def reversed_batches(trial: Trial) -> None:
     trial.figure(f"{deadlocks} deadlocks in PostgreSQL")
 
 
+@row("a real deadlock: another transaction takes the same two keys crosswise, and the API is its victim", short=True)
+def deadlock(trial: Trial) -> None:
+    api, cluster = trial.api(), trial.cluster
+    pair = Request([trial.event("first"), trial.event("second")], trial.tenant.ingest_key)
+    # The rows as the API makes them, taken out again: what is inserted beside it must have the very same keys.
+    line = Line(api.port, DEADLINE + 5)
+    trial.deliver(line, pair)
+    mine = f"tenant_id = (SELECT tenant_id FROM sluice.tenants WHERE slug = '{trial.tenant.name}')"
+    cluster.sql(
+        f"CREATE TABLE public.pair AS SELECT e, row_number() OVER (ORDER BY occurred_at, id) AS place FROM sluice.events e WHERE {mine};"
+        f" DELETE FROM sluice.events WHERE {mine}"
+    )
+    trial.journal.accepted = 0
+    with cluster.session() as other:
+        # It waits patiently, so that the API's backend is the one that finds the deadlock, and is rolled back.
+        other.tell("SET deadlock_timeout = '20s'; BEGIN; INSERT INTO sluice.events SELECT (e).* FROM public.pair WHERE place = 2;")
+        until("the other transaction holds the second key", lambda: cluster.states("idle in transaction"), 10)
+        sender = threading.Thread(target=trial.deliver, args=(line, pair), daemon=True)
+        sender.start()
+        until("the API waits for the second key", lambda: cluster.states("active", "Lock"), 10)
+        other.tell("INSERT INTO sluice.events SELECT (e).* FROM public.pair WHERE place = 1; ROLLBACK;")
+        sender.join(DEADLINE + 10)
+    line.close()
+    trial.check(api.metric("sluice_lane_retries_total") >= 1, "the API tried nothing again: there was no deadlock")
+    check_sum(trial, 2)
+    cluster.sql("DROP TABLE public.pair")
+
+
 @row("100 equal events in parallel on two servers", short=True)
 def equal_events(trial: Trial) -> None:
     event = trial.event("equal")
@@ -102,7 +129,7 @@ def missing_month(trial: Trial) -> None:
     send_all(trial, [api], lambda number: [old[number % 4]], 8)
     trial.check(months <= set(partitions(trial)), "the dropped months were not made again")
     check_sum(trial, len(old))
-    until_answered(trial, line, Request([trial.event("now")], trial.tenant.ingest_key))
+    trial.deliver(line, Request([trial.event("now")], trial.tenant.ingest_key))
     line.close()
     trial.figure(f"{len(months)} months made, dropped and made again")
 
@@ -142,7 +169,7 @@ def old_and_new(trial: Trial) -> None:
         trial.recovered(since)
         trial.flow()
         for api in (old, new):
-            until("/readyz is 200 beside a later migration", lambda api=api: api.status("/readyz") == 200, 10)
+            api.await_ready(10)
         status, _ = old.terminate()
         trial.check(status == 0, f"the old one ended with {status}")
         old.program, old.environment = new.program, old.environment | {"DB_PREPARE": "on", "DB_LANES": "3"}
@@ -156,6 +183,6 @@ def old_and_new(trial: Trial) -> None:
     random.Random(trial.world.seed).shuffle(acked)
     for api in (old, new):
         line = Line(api.port, DEADLINE + 5)
-        until_answered(trial, line, Request(acked, trial.tenant.ingest_key))
+        trial.deliver(line, Request(acked, trial.tenant.ingest_key))
         line.close()
     trial.check(journal.accepted == accepted, f"{journal.accepted - accepted} events were accepted a second time")

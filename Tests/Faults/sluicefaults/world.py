@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .api import API
-from .client import Load, Request
+from .client import Line, Load, Request, attempt
 from .cluster import Cluster
 from .journal import Event, Journal
-from .machine import Wrong, binary, environment
+from .machine import Wrong, binary, environment, until
 from .oracle import compare
 
 RECOVERY = 10.0
@@ -133,7 +133,7 @@ class Trial:
         if kind < 0.5:
             return Request([self.event(name)], self.tenant.ingest_key)
         if kind < 0.75:
-            return Request([self.event(name)], self.tenant.hook_key, hook=True)
+            return Request([self.event(name)], self.tenant.hook_key, hook=dice.choice(["/hooks", "/privileges"]))
         if kind < 0.9:
             return Request([self.event(f"{name}-{place}") for place in range(dice.randint(2, 20))], self.tenant.ingest_key)
         if kind < 0.95:
@@ -143,6 +143,13 @@ class Trial:
 
     def load(self, *apis: API, make: Callable[[random.Random, str], Request] | None = None, **more: Any) -> Load:
         return Load(self.journal, [api.port for api in apis], make or self.request, seed=f"{self.world.seed}/{self.name}", **more)
+
+    def deliver(self, line: Line, request: Request, within: float = 30) -> None:
+        """One request, until it is answered."""
+        end = time.monotonic() + within
+        while not attempt(line, request, self.journal):
+            if time.monotonic() > end:
+                raise Wrong(f"{request.events[0].name} got no answer within {within:.0f} s: {dict(self.journal.in_vain)}")
 
     # ── What became of it ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,6 +165,14 @@ class Trial:
         """Waits until so many more are acknowledged."""
         if not self.journal.wait_for_acks(requests, within):
             raise Wrong(f"no {requests} more requests were acknowledged within {within:.0f} s: {dict(self.journal.in_vain)}")
+
+    def wait_in_vain(self, more: int, within: float) -> None:
+        """Until so many more requests were not answered, or told to come again."""
+        journal = self.journal
+        with journal.changed:
+            goal = sum(journal.in_vain.values()) + more
+            if not journal.changed.wait_for(lambda: sum(journal.in_vain.values()) >= goal, within):
+                raise Wrong(f"no {more} more requests were sent in vain within {within:.0f} s")
 
     def recovered(self, since: float, within: float = RECOVERY) -> float:
         """Seconds until an event is acknowledged that was sent after that time (monotonic)."""
@@ -177,8 +192,25 @@ class Trial:
         if open_ := states["sent"] + states["unknown"]:
             self.faults.append(f"{open_} events were never answered, in spite of retries")
         self.check(states["acked"], "no event was acknowledged")
-        for api in self.apis:
-            self.check("Fatal error" not in api.said(), f"the API crashed: {api.said()[-200:]}")
+        self.check(self.journal.accepted <= rows, f"{rows} rows were answered as accepted {self.journal.accepted} times")
         refused = states["quarantined"] + states["rejected"]
         again = ", ".join(f"{count} x {why}" for why, count in sorted(self.journal.in_vain.items()))
         self.figures.insert(0, f"{states['acked']} acked, {rows} rows, {refused} refused" + (f", in vain {again}" if again else ""))
+        for api in self.apis:
+            self.check("Fatal error" not in api.said(), f"the API crashed: {api.said()[-200:]}")
+            if api.is_running():
+                self.judge_metrics(api)
+
+    def judge_metrics(self, api: API) -> None:
+        """Received = accepted + duplicates + quarantined + rejected (design, promise 4), as soon as every request has ended."""
+
+        def counts() -> list[float]:
+            return [api.metric(f"sluice_events_{what}_total") for what in ("received", "accepted", "duplicates", "quarantined", "rejected")]
+
+        try:
+            until("what was received is accounted for", lambda: (c := counts())[0] == sum(c[1:]), 10)
+        except Wrong as wrong:
+            self.faults.append(f"{wrong}: {counts()}")
+        retries, lost = (api.metric(f"sluice_lane_{what}_total") for what in ("retries", "lost_replies"))
+        if retries:
+            self.figure(f"{retries:.0f} transactions tried again" + (f", {lost:.0f} COMMITs without reply" if lost else ""))

@@ -9,6 +9,8 @@ FORMATTED = Package.swift Sources Tests Plugins
 # make bench BENCH=single runs one of single, tokens, bulk, stream, latency, fairness; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
 BENCH ?= all
 BENCH_FLAGS ?=
+# make faults FAULTS_FLAGS='--only kill-api,black-hole --seed 7' and so on.
+FAULTS_FLAGS ?=
 SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run $(wildcard client/macos/*.sh)
 
 .DEFAULT_GOAL := help
@@ -41,7 +43,7 @@ bench: ## measure a release build beside plain SQL; BENCH=single for one: see do
 	@mkdir -p .build
 	$(CC) -O2 -std=gnu11 -Wall -Wextra -Werror -o $@ $<
 
-faults: build ## every fault of docs/operations.md, one after the other, and a table; FAULTS_FLAGS='--only kill-api --seed 7'
+faults: build ## put faults into a running installation, and end with a table: see docs/faults.md
 	@scripts/setup.sh test
 	@python3 -B Tests/Faults/faults.py $(FAULTS_FLAGS)
 

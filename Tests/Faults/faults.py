@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The fault suite. `make faults` builds what it needs and runs this; docs/operations.md says what a row shows.
+"""The fault suite. `make faults` builds what it needs and runs this; docs/faults.md says what a row shows.
 
 The exit status is 0 when every row passed that this machine can do, 1 when one did not, 2 for a wrong command line.
 """

@@ -106,6 +106,45 @@ def deadlock(trial: Trial) -> None:
     cluster.sql("DROP TABLE public.pair")
 
 
+@row("a transaction that hangs with events of one tenant, their senders try again and again, another tenant sends")
+def held_rows(trial: Trial) -> None:
+    """The trial's tenant is the other one."""
+    api, cluster = trial.api(), trial.cluster
+    holder = Trial(trial.world, f"{trial.name}-holder")
+    line = Line(api.port, DEADLINE + 5)
+    held = [Request([holder.event(f"held-{number}")], holder.tenant.ingest_key) for number in range(4)]
+    for request in held:
+        holder.deliver(line, request)
+    line.close()
+    mine = f"tenant_id = (SELECT tenant_id FROM sluice.tenants WHERE slug = '{holder.tenant.name}')"
+    cluster.sql(f"CREATE TABLE public.held AS SELECT e FROM sluice.events e WHERE {mine}; DELETE FROM sluice.events WHERE {mine}")
+
+    def make(dice: random.Random, name: str) -> Request:
+        """Each client of the holder begins with a held event, and stays with it until it is answered; others send new ones."""
+        number, turn = (int(part) for part in name[1:].split("-"))
+        return held[number] if turn == 0 and number < len(held) else Request([holder.event(name)], holder.tenant.ingest_key)
+
+    with cluster.session() as other:
+        other.tell("BEGIN; INSERT INTO sluice.events SELECT (e).* FROM public.held; SELECT pg_sleep(60);")
+        until("the transaction hangs", lambda: cluster.states("active", "Timeout"), 10)
+        with trial.load(api, clients=4, timeout=DEADLINE + 5), holder.load(api, make=make, timeout=DEADLINE + 5):
+            holder.wait_in_vain(8, 2 * DEADLINE + 5)
+            own, begin, before = holder.journal.acks, time.monotonic(), trial.journal.acks
+            holder.wait_in_vain(8, 2 * DEADLINE + 5)
+            took, acks = time.monotonic() - begin, trial.journal.acks - before
+            trial.figure(f"the other tenant: {acks / took:.0f} requests/s, its own: {(holder.journal.acks - own) / took:.0f}/s")
+            trial.check(acks >= 10 * took, f"the other tenant had {acks} requests acknowledged in {took:.1f} s")
+            cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()")
+            trial.figure(f"back {holder.recovered(time.monotonic()):.1f} s after it ended")
+    slowest = max(trial.journal.slowest, holder.journal.slowest)
+    trial.check(slowest <= DEADLINE + 2, f"a request took {slowest:.1f} s, REQUEST_DEADLINE is {DEADLINE:.0f} s")
+    cluster.sql("DROP TABLE public.held")
+    holder.apis = []
+    holder.journal.accepted = 0
+    holder.judge()
+    trial.faults += holder.faults
+
+
 @row("100 equal events in parallel on two servers", short=True)
 def equal_events(trial: Trial) -> None:
     event = trial.event("equal")

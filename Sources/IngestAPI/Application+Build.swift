@@ -74,7 +74,13 @@ func buildApplication(
         configuration: ApplicationConfiguration(
             address: .hostname(configuration.listen.host, port: configuration.listen.port),
             serverName: "sluice",
-            availableConnectionsDelegate: MaximumAvailableConnections(configuration.maximumConnections)
+            availableConnectionsDelegate: MaximumAvailableConnections(
+                DescriptorLimit.clients(
+                    configuration.maximumConnections,
+                    besides: configuration.databaseConnections + configuration.lanes,
+                    logger
+                )
+            )
         ),
         services: [
             DatabaseService(database: database, probe: probe), EpochService(watcher: EpochWatcher(configuration.database, epoch: epoch)),

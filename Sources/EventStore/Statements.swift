@@ -21,7 +21,7 @@ enum Statements {
             DeleteIssuer.self, OperationsFigures.self, NoteActivity.self, ListActivity.self,
             CurrentAccessEpoch.self, LegacyKeys.self, AddStoredEvents.self, NoteKeyUse.self, NoteKeySenders.self, RotateKey.self,
             ListKeySenders.self, InsertLegacyKey.self, CountLegacyKeys.self, UpdateTenant.self, SuspendTenant.self, StoredThisMonth.self,
-        ] + lifeOfData
+        ] + lifeOfData + sqlAccess
 
     /// The texts of those that are composed, for every combination of their parts.
     static var composed: [Query] {

@@ -55,6 +55,7 @@ extension SQLState {
     package static let duplicatePreparedStatement = SQLState("42P05")
     package static let duplicateSchema = SQLState("42P06")
     package static let duplicateTable = SQLState("42P07")
+    package static let dependentObjectsStillExist = SQLState("2BP01")
     package static let diskFull = SQLState("53100")
     package static let outOfMemory = SQLState("53200")
     package static let tooManyConnections = SQLState("53300")

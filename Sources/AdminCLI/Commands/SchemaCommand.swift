@@ -63,6 +63,11 @@ struct SchemaApply: AsyncParsableCommand {
         try options.print(
             SchemaRow(schema: applied.inForce.name, version: applied.inForce.version, changed: !applied.plan.isUnchanged)
         )
+        if applied.isViewBehind, options.output == .table {
+            Console.current.error(
+                "The analysts' view could not be replaced now; sluice maintain does it soon, or sluice tenant sql-access \(tenant)."
+            )
+        }
         let unfilled = applied.plan.toFill.map(\.field).joined(separator: ", ")
         if !unfilled.isEmpty, options.output == .table {
             Console.current.error(

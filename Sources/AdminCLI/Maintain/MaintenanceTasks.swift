@@ -11,7 +11,7 @@ struct MaintenanceTasks: Sendable {
 
     /// - Throws: `Failure` for a setting that makes no sense: at the start, not at night.
     func all() throws -> [MaintenanceTask] {
-        var tasks = [partitions, retention]
+        var tasks = [partitions, retention, views]
         if let line = settings.text("db.backup.cronjob") {
             do {
                 tasks.append(try backup(CronLine(line)))
@@ -41,6 +41,14 @@ struct MaintenanceTasks: Sendable {
                 \(outcome.droppedMonths.count) months dropped\(waiting), \(rows) rows, \(outcome.refused) refused records and \
                 \(outcome.rememberedIDs) remembered ids deleted
                 """
+        }
+    }
+
+    /// Of tenants' analysts: those that were being read when a version was published.
+    private var views: MaintenanceTask {
+        MaintenanceTask(name: "views", schedule: .every(seconds: 300)) { [actor] connection in
+            let views = try await Administration(connection: connection, actor: actor).putStaleSQLViews()
+            return "\(views.put) of analysts put in order\(views.left > 0 ? ", \(views.left) left to the next run" : "")"
         }
     }
 

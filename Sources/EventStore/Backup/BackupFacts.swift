@@ -124,6 +124,11 @@ struct ClosedMonths: Statement {
     }
 }
 
+/// A text in SQL, where nothing can be bound.
+func quotedLiteral(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+}
+
 /// A name in SQL.
 func quotedIdentifier(_ name: String) -> String {
     "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""

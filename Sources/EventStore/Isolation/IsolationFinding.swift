@@ -24,11 +24,14 @@ package struct IsolationFinding: Sendable, Equatable {
     }
 }
 
-/// Compares the catalog with `sluice.manifest`: some milliseconds, no tenant's row is read.
+/// Compares the catalog with `sluice.manifest`, and the analysts' logins and views with what they are to be: some milliseconds, no tenant's row is read.
 struct CheckIsolation: Statement {
     static let name = "check_isolation"
-    static let sql =
-        "SELECT severity, object, finding FROM sluice.check_isolation() ORDER BY severity = 'unsafe' DESC, severity, object, finding"
+    static let sql = """
+        SELECT severity, object, finding
+        FROM (SELECT * FROM sluice.check_isolation() UNION ALL SELECT * FROM sluice.check_sql_access()) found
+        ORDER BY severity = 'unsafe' DESC, severity, object, finding
+        """
 
     func bind(_ bindings: inout Bindings) {}
 

@@ -56,8 +56,8 @@ package struct Erasure: Sendable {
         }
     }
 
-    /// Deletes a tenant and all that is its own but for its lines in the audit log. Keys and issuers go first, so nothing new comes in; what
-    /// was in flight then is deleted by the next retention run.
+    /// Deletes a tenant and all that is its own but for its lines in the audit log. Keys and issuers go first, so nothing new comes in, and the
+    /// login of its analysts; what was in flight then is deleted by the next retention run.
     ///
     /// - Throws: `StoreError` (`notReady`) when the tenant is on hold.
     package func deleteTenant(slug: String) async throws -> ErasedRows {
@@ -68,6 +68,9 @@ package struct Erasure: Sendable {
                 _ = try connection.execute(BeginErasingTenant(tenant: tenant.id), deadline: deadline)
                 _ = try connection.execute(begun, deadline: deadline)
             }
+            // A tenant that is being deleted shows its analysts nothing as it is.
+            let administration = Administration(connection: connection, actor: actor)
+            if try await administration.sqlAccess(tenant: slug) != nil { try await administration.closeSQLAccess(tenant: slug) }
             var erased = ErasedRows()
             erased.events = try await empty("events", tenant.id)
             erased.refused = try await empty("quarantine", tenant.id)

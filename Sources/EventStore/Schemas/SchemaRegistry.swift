@@ -13,6 +13,8 @@ package struct SchemaRegistry: Sendable {
     package struct Applied: Sendable {
         package let plan: SchemaPlan
         package let inForce: SchemaVersionRecord
+        /// The view of the tenant's analysts could not be put in the new shape now: somebody is reading it, or it has others upon it.
+        package var isViewBehind = false
     }
 
     /// The newest thousand of the published versions, or of those of one name: newest first. Their documents are empty unless asked for.
@@ -49,7 +51,7 @@ package struct SchemaRegistry: Sendable {
 
     /// Puts a document in force, under a lock on the tenant's schemas: publishes a version that its difference numbers, gives new
     /// indexed fields their slots, and makes a tenant's first schema that of its source `default`. The same document as the newest
-    /// version of its name changes nothing.
+    /// version of its name changes nothing. The view of the tenant's analysts follows in the same transaction.
     ///
     /// - Throws: `StoreError`: `breaking` unless `allowBreaking`, `exhausted` when a field can't be indexed.
     package func apply(
@@ -68,7 +70,8 @@ package struct SchemaRegistry: Sendable {
             guard let inForce = published.first else {
                 throw StoreError(.notReady, "\(document.name) was changed by another at the same moment; try again")
             }
-            return Applied(plan: plan, inForce: inForce)
+            let trouble = try connection.putSQLView(of: inForce.name, for: access, deadline: deadline)
+            return Applied(plan: plan, inForce: inForce, isViewBehind: trouble != nil)
         }
     }
 }

@@ -130,6 +130,21 @@ import Testing
         #expect(throws: fault) { try history.query(filter, slot: nil) }
     }
 
+    @Test func tellsWhereRowsOfEachVersionHaveAField() throws {
+        let history = try Self.history(
+            "a: { from: /a, type: string };x: { from: /x, type: string }",
+            "b: { from: /a, type: string, renamed_from: a }",
+            "b: { from: /a, type: integer };x: { from: /y, type: string, default: d };n: { from: /n, type: ip }"
+        )
+        #expect(history.numbers == [1, 2, 3])
+        let places = history.columns.map { column in
+            column.places.map { "\($0.versions) \($0.field ?? "-") \($0.type ?? "-")" }.joined(separator: ", ")
+        }
+        // Version 2 has no x: what is fixed stands for it.
+        #expect(places == ["[3] b integer, [2] b string, [1] a string", "[1, 3] x string, [2] - -", "[3] n ip"])
+        #expect(history.columns.map(\.fixed) == [nil, #""d""#, nil] && history.columns.map(\.type) == ["integer", "string", "ip"])
+    }
+
     @Test func comparesNumbersAsNumbersAndTimesAsTimes() throws {
         let history = try Self.history("n: { from: /n, type: number };t: { from: /t, type: timestamp };l: { from: /l, type: \"string[]\" }")
         let isFound = { (field: String, comparison: FieldFilter.Comparison, text: String, fields: String) in

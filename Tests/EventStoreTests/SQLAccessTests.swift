@@ -78,14 +78,22 @@ import Testing
         try await analysts.apply("a: { from: /a, type: string };b: { from: /b, type: string }")
         try await analysts.store([#"{"a":"1","b":"2"}"#])
         // As the API does for a tenant's admin; a column is gone, another is new, and the login's grant is there.
-        let access = TenantAccess(analysts.fixture.database, tenant: analysts.fixture.acme.id, slug: "acme", retentionDays: 90, actor: "key:x")
+        let access = TenantAccess(
+            analysts.fixture.database,
+            tenant: analysts.fixture.acme.id,
+            slug: "acme",
+            retentionDays: 90,
+            actor: "key:x"
+        )
         let document = try Analysts.document("c: { from: /c, type: string };a: { from: /a, type: integer }")
         let applied = try await SchemaRegistry(access).apply(document, allowBreaking: true, deadline: analysts.fixture.deadline)
         #expect(!applied.isViewBehind)
         #expect(try await analysts.ask("SELECT concat_ws('|', a, c, pg_typeof(a)) FROM my_events") == ["1|bigint"])
         try await analysts.apply("d: { from: /d, type: string }", name: "second")
         #expect(try await analysts.ask("SELECT count(*)::text FROM second") == ["0"])
-        #expect(try await analysts.fixture.migrated.psql("SELECT * FROM check_isolation() UNION ALL SELECT * FROM check_sql_access()") == "")
+        #expect(
+            try await analysts.fixture.migrated.psql("SELECT * FROM check_isolation() UNION ALL SELECT * FROM check_sql_access()") == ""
+        )
         await analysts.end()
     }
 

@@ -5,7 +5,7 @@ import Testing
 @Suite(.fewAtOnce) struct CatalogTests {
     private static let tenantTables = [
         "api_keys", "audit_log", "events", "issuers", "key_senders", "quarantine", "quarantine_usage", "remembered_ids", "schema_slots",
-        "schemas", "slot_fills", "source_activity", "sources", "stored_events", "tenants",
+        "schemas", "slot_fills", "source_activity", "sources", "sql_access", "stored_events", "tenants",
     ]
 
     private func lines(_ sql: String, after change: String = "") async throws -> [String] {
@@ -68,7 +68,7 @@ import Testing
             """
             SELECT c.relname, r.rolname FROM pg_class c, pg_roles r
             WHERE c.relnamespace = 'sluice'::regnamespace AND c.relispartition AND c.relkind = 'r'
-              AND r.rolname IN ('sluice_api', 'sluice_writer', 'sluice_reader')
+              AND r.rolname IN ('sluice_api', 'sluice_writer', 'sluice_reader', 'sluice_analyst')
               AND has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
             """,
             after: Self.unplannedMonth
@@ -101,10 +101,22 @@ import Testing
         let functions = try await lines(
             """
             SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'sluice'::regnamespace
-              AND has_function_privilege('sluice_writer', p.oid, 'EXECUTE') ORDER BY 1
+              AND has_function_privilege('sluice_writer', p.oid, 'EXECUTE')
+              AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0) ORDER BY 1
             """
         )
         #expect(functions == ["explain_refused", "keep_refused", "keep_refused", "keep_refused", "release_refused"])
+    }
+
+    /// What a view calls is executed by who asks the view. None of these looks at a table.
+    @Test func letsEverybodyReadOldValuesAsNewTypesAndNothingElse() async throws {
+        let functions = try await lines(
+            """
+            SELECT p.proname, p.prosecdef FROM pg_proc p, aclexplode(p.proacl) a
+            WHERE p.pronamespace = 'sluice'::regnamespace AND a.grantee = 0 ORDER BY 1
+            """
+        )
+        #expect(functions == ["integer_of", "ip_of", "number_of", "texts_of", "time_of", "uuid_of"].map { "\($0)|f" })
     }
 
     @Test func looksARepeatedBodyUpByAnIndexOnEveryPartition() async throws {
@@ -133,15 +145,16 @@ import Testing
         let functions = try await lines(
             """
             SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'sluice'::regnamespace
-              AND has_function_privilege('sluice_api', p.oid, 'EXECUTE') ORDER BY 1
+              AND has_function_privilege('sluice_api', p.oid, 'EXECUTE')
+              AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0) ORDER BY 1
             """
         )
         #expect(
             functions == [
-                "add_stored_events", "check_isolation", "current_access_epoch", "cursor_secret", "ensure_month", "ensure_planned_months",
-                "find_issuer", "find_key", "find_source", "has_events", "issuer_names", "legacy_keys", "maintenance_state",
-                "note_activity", "note_key_senders", "note_key_use", "operations_figures", "publish_schema", "readiness", "record_act",
-                "sweep_quarantine", "sweep_remembered_ids",
+                "add_stored_events", "check_isolation", "check_sql_access", "current_access_epoch", "cursor_secret", "ensure_month",
+                "ensure_planned_months", "find_issuer", "find_key", "find_source", "has_events", "has_sql_access", "issuer_names",
+                "legacy_keys", "maintenance_state", "note_activity", "note_key_senders", "note_key_use", "operations_figures",
+                "publish_schema", "put_sql_view", "readiness", "record_act", "sweep_quarantine", "sweep_remembered_ids",
             ]
         )
     }

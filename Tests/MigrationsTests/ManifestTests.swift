@@ -110,7 +110,7 @@ import Testing
             CREATE POLICY reader_own_tenant ON notes FOR SELECT TO sluice_reader
                 USING (tenant_id = nullif(current_setting('app.tenant', true), '')::int);
             GRANT SELECT ON notes TO sluice_reader;
-            INSERT INTO manifest SELECT 'notes', kind, expected FROM manifest WHERE object = 'sources'
+            INSERT INTO manifest SELECT 'notes', kind, expected FROM manifest WHERE object = 'schema_slots'
             """
         #expect(try await findings(after: newer) == [])
         #expect(try await findings(after: newer + "; DROP POLICY reader_own_tenant ON notes").count == 1)

@@ -26,7 +26,7 @@ import Testing
         let before = try await database.psql(contents)
         let results = try await examine(database, [MonthsCheck(), ClockCheck(), ManifestCheck(), IsolationTrial()])
         #expect(failures(results) == [])
-        #expect(results.count { $0.check == "isolation" } == 3, "one for each role")
+        #expect(results.count { $0.check == "isolation" } == 4, "one for each role")
         #expect(try await database.psql(contents) == before)
     }
 

@@ -11,7 +11,7 @@ extension Statements {
 struct FindSQLAccess: Statement {
     static let name = "find_sql_access"
     static let sql = """
-        SELECT t.slug, a.login, a.schema_name, a.connections, extract(epoch FROM a.timeout)::int, a.created_at, a.rotated_at
+        SELECT t.slug, a.login, a.schema_name, a.connections, date_part('epoch', a.timeout)::int, a.created_at, a.rotated_at
         FROM sluice.sql_access a JOIN sluice.tenants t USING (tenant_id) WHERE a.tenant_id = $1
         """
 

@@ -22,6 +22,8 @@ struct APIChannel: ServerChildChannel {
     let base: HTTP1Channel
     let settings: Settings
     let direct: DirectIngest
+    /// Nil: plain HTTP.
+    var tls: TLSEntrance?
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
         channel.eventLoop.makeCompletedFuture {
@@ -30,6 +32,7 @@ struct APIChannel: ServerChildChannel {
             limits.maxHeaderListSize = settings.maximumHeaders
             limits.maxHeaderFieldCount = settings.maximumHeaderCount
             let pipeline = channel.pipeline.syncOperations
+            try tls?.add(to: pipeline, logger: logger)
             // Requests that follow each other without waiting are kept in order by who answers them; what answers hold is
             // checked where it is made.
             try pipeline.configureHTTPServerPipeline(
@@ -42,7 +45,7 @@ struct APIChannel: ServerChildChannel {
             let requestGuard = RequestGuard(deadline: settings.bodyDeadline, idleTimeout: settings.idleTimeout)
             try pipeline.addHandler(requestGuard)
             try pipeline.addHandler(DirectIngestHandler(direct, behind: requestGuard, on: channel.eventLoop))
-            try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+            try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: tls != nil))
             try pipeline.addHandler(HTTPConnectionStateHandler(logger: logger))
             return try NIOAsyncChannel(
                 wrappingChannelSynchronously: channel,

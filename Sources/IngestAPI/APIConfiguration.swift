@@ -13,6 +13,8 @@ struct APIConfiguration: Sendable {
 
     var database: ConnectionConfiguration
     var listen: ListenAddress
+    /// Nil: the listener speaks plain HTTP.
+    var tls: TLSFiles?
     /// Where metrics are served; nil: nowhere.
     var adminListen: ListenAddress?
     var logLevel: Logger.Level
@@ -55,6 +57,7 @@ struct APIConfiguration: Sendable {
             throw Invalid(description: "LISTEN is host:port, like 127.0.0.1:8080 or [::1]:8080")
         }
         self.listen = listen
+        tls = try TLSFiles.read(config)
 
         let adminText = config.string(forKey: "admin.listen", default: "127.0.0.1:9464")
         if adminText != "off" {

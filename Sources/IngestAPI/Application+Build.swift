@@ -7,11 +7,14 @@ import NIOCore
 import ServiceLifecycle
 
 /// Builds the whole server: the one place where its parts are put together, for `main` and for tests.
+///
+/// - Throws: `TLSPair.Unusable` when it is to speak TLS and cannot.
 func buildApplication(
     _ configuration: APIConfiguration,
     observing observation: Observation,
     logger: Logger
-) -> some ApplicationProtocol {
+) throws -> some ApplicationProtocol {
+    let certificate = try configuration.tls.map { files throws(TLSPair.Unusable) in try ServerCertificate(files, logger: logger) }
     let database = Database(configuration.database, maximumConnections: configuration.databaseConnections)
     let probe = ReadinessProbe(configuration.database)
     let installation = Installation(database)
@@ -55,7 +58,12 @@ func buildApplication(
 
     let ledger = RequestLedger(table.routes, log: configuration.logLevel <= .info ? observation.log : nil)
     Vitals.register(in: observation.registry, lanes: lanes, database: database, log: observation.log)
+    certificate?.register(in: observation.registry)
+    let tls = certificate.map { TLSEntrance(certificate: $0, deadline: TimeAmount(configuration.requestDeadline)) }
     let admin = configuration.adminListen.map { AdminServer(address: $0, registry: observation.registry, logger: logger) }
+    var asked: [any Service] = []
+    if let admin { asked.append(admin) }
+    if let certificate { asked.append(CertificateWatch(certificate: certificate)) }
 
     let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
     router.add(middleware: AccessMiddleware(ledger: ledger))
@@ -68,7 +76,8 @@ func buildApplication(
             APIChannel(
                 base: HTTP1Channel(responder: responder),
                 settings: APIChannel.Settings(bodyDeadline: TimeAmount(deadline)),
-                direct: DirectIngest(gate: gate, routes: ingest, ledger: ledger)
+                direct: DirectIngest(gate: gate, routes: ingest, ledger: ledger),
+                tls: tls
             )
         },
         configuration: ApplicationConfiguration(
@@ -95,7 +104,7 @@ func buildApplication(
                 logger: logger,
                 pause: configuration.figuresPause
             ),
-        ] + [admin].compactMap { $0 },
+        ] + asked,
         logger: logger
     )
 }

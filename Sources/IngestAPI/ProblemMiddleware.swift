@@ -5,6 +5,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import Postgres
 
 /// Where errors become HTTP, once for all routes; every answer carries the request's id.
@@ -29,7 +30,8 @@ struct ProblemMiddleware: RouterMiddleware {
 
     /// The client's side of the connection broke, or what came over it is no HTTP: nobody's fault here.
     static func isConnectionFault(_ error: any Error) -> Bool {
-        error is HTTPParserError || error is ChannelError || error is IOError
+        error is HTTPParserError || error is ChannelError || error is IOError || error is BoringSSLError
+            || error is NIOSSLCloseTimedOutError
     }
 
     /// Errors of ours are made to be logged; of others only the kind is known to hold no payload.

@@ -119,7 +119,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// body all the same after a while (RFC 9110, 10.1.1).
     private static func isToContinue(_ head: HTTPRequestHead) -> Bool {
         guard head.version == .http1_1, head.headers.first(name: "expect")?.lowercased() == "100-continue" else { return false }
-        return !head.uri.hasPrefix("/hooks/") && !head.uri.hasPrefix("/privileges")
+        return !head.uri.hasPrefix("/hooks") && !head.uri.hasPrefix("/privileges")
     }
 
     private func stopTimer() {
@@ -170,7 +170,11 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Whoever ends our side has answered all that it will.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        guard mode == .output, !isClosing else { return context.close(mode: mode, promise: promise) }
+        guard mode == .output, !isClosing else {
+            // Under TLS it takes a moment, in which more may come.
+            if mode == .all { isClosing = true }
+            return context.close(mode: mode, promise: promise)
+        }
         closeGently(context, promise)
     }
 

@@ -33,7 +33,7 @@ struct SluiceAPI {
     /// Until a signal ends it: first `/readyz` says so, for as long as a load balancer needs to notice; then no more is taken.
     private static func run(_ configuration: APIConfiguration, _ observation: Observation, logger: Logger) async throws {
         let services: [any Service] = [
-            buildApplication(configuration, observing: observation, logger: logger),
+            try buildApplication(configuration, observing: observation, logger: logger),
             DrainNotice(sign: observation.closing, delay: configuration.drainDelay),
         ]
         try await ServiceGroup(

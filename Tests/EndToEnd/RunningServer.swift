@@ -12,13 +12,25 @@ final class RunningServer: Sendable {
     let adminPort: Int
     let process: ChildProcess
     let logFile: String
+    /// Nil: it speaks plain HTTP.
+    private let secureClient: HTTPClient?
 
     /// - Parameters:
     ///   - environment: added to the server's own.
     ///   - output: where its log goes instead of a file of its own.
-    static func start(databaseURL: String, environment: [String: String] = [:], output: ChildCommand.Output? = nil) async throws
-        -> RunningServer
-    {
+    ///   - authority: vouches for its certificate; nil: it speaks plain HTTP.
+    static func start(
+        databaseURL: String,
+        environment: [String: String] = [:],
+        output: ChildCommand.Output? = nil,
+        trusting authority: TestAuthority? = nil
+    ) async throws -> RunningServer {
+        let secureClient = try authority.map { authority in
+            HTTPClient(
+                eventLoopGroupProvider: .singleton,
+                configuration: HTTPClient.Configuration(tlsConfiguration: try TLSConnection.configuration(trusting: authority))
+            )
+        }
         let port = try freePort()
         let adminPort = try freePort()
         let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(
@@ -39,7 +51,8 @@ final class RunningServer: Sendable {
             port: port,
             adminPort: adminPort,
             process: try await ProcessSpawner.shared.spawn(command),
-            logFile: logFile
+            logFile: logFile,
+            secureClient: secureClient
         )
         let isUp = try await eventually(within: .seconds(20)) {
             if server.process.status != nil { return true }
@@ -57,7 +70,8 @@ final class RunningServer: Sendable {
         let log: String
     }
 
-    private init(port: Int, adminPort: Int, process: ChildProcess, logFile: String) {
+    private init(port: Int, adminPort: Int, process: ChildProcess, logFile: String, secureClient: HTTPClient?) {
+        self.secureClient = secureClient
         self.port = port
         self.adminPort = adminPort
         self.process = process
@@ -67,6 +81,7 @@ final class RunningServer: Sendable {
     var log: String { (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? "" }
 
     func stop() async {
+        try? await secureClient?.shutdown()
         await process.terminate(grace: .seconds(10))
         TestRun.keep(log: logFile)
         try? FileManager.default.removeItem(atPath: logFile)
@@ -96,14 +111,16 @@ final class RunningServer: Sendable {
         headers: [String: String] = [:],
         port: Int? = nil
     ) async throws -> Reply {
-        var request = HTTPClientRequest(url: "http://127.0.0.1:\(port ?? self.port)\(path)")
+        let client = port == nil ? secureClient ?? .shared : .shared
+        let scheme = client === secureClient ? "https" : "http"
+        var request = HTTPClientRequest(url: "\(scheme)://127.0.0.1:\(port ?? self.port)\(path)")
         request.method = .RAW(value: method)
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         if let key { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
         // One request a connection, so that a closed one is never a stale one of the client's.
         request.headers.add(name: "Connection", value: "close")
         if let body { request.body = .bytes(ByteBuffer(string: body)) }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let response = try await client.execute(request, timeout: .seconds(30))
         let bytes = try await response.body.collect(upTo: 1 << 24)
         let names = response.headers.map { ($0.name.lowercased(), $0.value) }
         return Reply(

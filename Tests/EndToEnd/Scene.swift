@@ -14,7 +14,11 @@ struct Scene {
     let query: String
     let admin: String
 
-    static func make(in cluster: TestCluster? = nil, environment: [String: String] = [:]) async throws -> Scene {
+    static func make(
+        in cluster: TestCluster? = nil,
+        environment: [String: String] = [:],
+        trusting authority: TestAuthority? = nil
+    ) async throws -> Scene {
         let migrated: MigratedDatabase
         if let cluster { migrated = try await .make(in: cluster) } else { migrated = try await .make() }
         TestRun.register(secret: Webhook.serial)
@@ -26,7 +30,7 @@ struct Scene {
         )
         return Scene(
             migrated: migrated,
-            server: try await RunningServer.start(databaseURL: migrated.apiURL, environment: environment),
+            server: try await RunningServer.start(databaseURL: migrated.apiURL, environment: environment, trusting: authority),
             administration: administration,
             hook: try await makeKey(.hook, administration),
             ingest: try await makeKey(.ingest, administration),

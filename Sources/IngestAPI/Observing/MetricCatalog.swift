@@ -3,7 +3,7 @@ import PrometheusText
 
 /// Every metric of this server, with what it means; docs/operations.md says what to do about it.
 enum MetricCatalog {
-    static let all = ingest + lanes + database + process
+    static let all = ingest + tls + lanes + database + process
 
     private static let ingest = [
         MetricDescription(
@@ -20,6 +20,18 @@ enum MetricCatalog {
         ),
         MetricDescription("sluice_request_duration_seconds", "From a request's head to its answer."),
         MetricDescription("sluice_log_lines_dropped_total", "Lines that nobody took in time."),
+    ]
+
+    private static let tls = [
+        MetricDescription(
+            "sluice_tls_certificate_expires_timestamp_seconds",
+            "When the certificate expires that new connections are answered with; absent without TLS."
+        ),
+        MetricDescription(
+            "sluice_tls_certificate_loads_total",
+            "How often the files of TLS_CERT and TLS_KEY were read, and whether they were taken."
+        ),
+        MetricDescription("sluice_tls_handshakes_total", "TLS handshakes by what became of them; late: not done within REQUEST_DEADLINE."),
     ]
 
     private static let lanes = [

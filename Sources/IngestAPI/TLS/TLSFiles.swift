@@ -1,0 +1,73 @@
+import Configuration
+import Foundation
+
+/// Where the listener's certificate and its key are (`TLS_CERT`, `TLS_KEY`): two PEM files, which whoever renews certificates writes over.
+struct TLSFiles: Sendable, Equatable {
+    /// The server's own certificate first, then those that lead to its issuer.
+    let certificate: String
+    let key: String
+
+    /// Nil when neither is set: the listener speaks plain HTTP.
+    static func read(_ config: ConfigReader) throws -> TLSFiles? {
+        func path(_ name: String) -> String? { config.string(forKey: ConfigKey(name)).flatMap { $0.isEmpty ? nil : $0 } }
+        switch (path("tls.cert"), path("tls.key")) {
+        case (nil, nil): return nil
+        case (let certificate?, let key?): return TLSFiles(certificate: certificate, key: key)
+        default:
+            throw APIConfiguration.Invalid(
+                description: "TLS_CERT and TLS_KEY go together: the PEM files of the server's certificate chain and of its key"
+            )
+        }
+    }
+
+    /// What tells one state of the two files from another without reading them; renewals replace files, links and folders of links.
+    struct Stamp: Sendable, Equatable {
+        struct File: Sendable, Equatable {
+            let device: UInt64
+            let inode: UInt64
+            let size: Int64
+            let seconds: Int
+            let nanoseconds: Int
+        }
+
+        /// Nil: it is not there.
+        let certificate: File?
+        let key: File?
+    }
+
+    var stamp: Stamp { Stamp(certificate: Self.stamp(of: certificate), key: Self.stamp(of: key)) }
+
+    private static func stamp(of path: String) -> Stamp.File? {
+        var facts = stat()
+        guard stat(path, &facts) == 0 else { return nil }
+        return Stamp.File(
+            device: UInt64(facts.st_dev),
+            inode: UInt64(facts.st_ino),
+            size: Int64(facts.st_size),
+            seconds: facts.st_mtim.tv_sec,
+            nanoseconds: facts.st_mtim.tv_nsec
+        )
+    }
+
+    /// A file's bytes, and whether everybody on this machine may read them.
+    ///
+    /// - Parameter variable: the setting that names the file, for the error; nothing of the file itself is in it.
+    static func contents(of path: String, named variable: String) throws(TLSPair.Unusable) -> (bytes: [UInt8], isOpenToAll: Bool) {
+        // Opened without waiting: a pipe of that name must not hold the server up.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            throw TLSPair.Unusable("\(variable) cannot be read: \(path): \(String(cString: strerror(errno)))")
+        }
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+            throw TLSPair.Unusable("\(variable) is no file: \(path)")
+        }
+        guard facts.st_size <= largestFile, let data = try? file.read(upToCount: largestFile) else {
+            throw TLSPair.Unusable("\(variable) cannot be read, or is larger than 1 MiB: \(path)")
+        }
+        return (Array(data), facts.st_mode & S_IROTH != 0)
+    }
+
+    private static let largestFile = 1 << 20
+}

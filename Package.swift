@@ -53,7 +53,11 @@ let package = Package(
         ),
         .target(
             name: "Access",
-            dependencies: ["EventCore", crypto, .product(name: "JWTKit", package: "jwt-kit")],
+            dependencies: [
+                "EventCore", crypto, .product(name: "JWTKit", package: "jwt-kit"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
             swiftSettings: settings
         ),
         .target(

@@ -18,7 +18,7 @@ package enum AccessError: Error, Sendable {
 
 /// Whose credential it is, before anybody asked what it may do.
 struct Identity: Sendable {
-    let grant: Grant
+    var grant: Grant
     let isSuspended: Bool
     /// Expired, and its issuer's senders are to keep their events.
     var isHeld = false
@@ -44,24 +44,36 @@ package struct Authenticator: Sendable {
         for scope: Scope,
         now: Timestamp
     ) async throws(AccessError) -> Grant {
-        guard let first = credentials.list.first else { throw .unauthenticated }
-        let identity = try await identify(first, credentials.isSuspect, for: scope, now: now)
+        guard let first = credentials.list.first else {
+            guard let certified = credentials.certified else { throw .unauthenticated }
+            return try Self.judge(certified.identity, isHeld: false, for: scope)
+        }
+        var identity = try await identify(first, credentials.isSuspect, for: scope, now: now)
         var isHeld = identity.isHeld
         for other in credentials.list.dropFirst() {
             guard let other = try await identifyOther(other, credentials, for: scope, now: now) else { continue }
             guard other.grant.tenant == identity.grant.tenant else { throw .twoTenants }
             isHeld = isHeld || (other.isHeld && credentials.mustAllHold)
         }
+        try Self.add(credentials.certified, to: &identity)
         return try Self.judge(identity, isHeld: isHeld, for: scope)
     }
 
-    /// A single credential, from memory and without a wait: nil when `authenticate` must be asked.
+    /// A certificate beside another credential must be of its tenant, and names the machine.
+    private static func add(_ certified: CertifiedSender?, to identity: inout Identity) throws(AccessError) {
+        guard let certified else { return }
+        guard certified.tenant == identity.grant.tenant else { throw .twoTenants }
+        identity.grant.machine = certified.machine
+    }
+
+    /// A single credential, and perhaps a certificate, from memory and without a wait: nil when `authenticate` must be asked.
     package func authenticateFromMemory(
         _ credential: PresentedCredential,
+        certified: CertifiedSender? = nil,
         for scope: Scope,
         now: Timestamp
     ) throws(AccessError) -> Grant? {
-        let identity: Identity
+        var identity: Identity
         if let key = APIKey(credential.text) {
             switch keys.knownKey(key.id) {
             case .found(let record): identity = try Self.identity(of: key, record, now: now)
@@ -72,6 +84,7 @@ package struct Authenticator: Sendable {
             guard let known = tokens?.identifyFromMemory(credential.text, now: now) else { return nil }
             identity = known
         }
+        try Self.add(certified, to: &identity)
         return try Self.judge(identity, isHeld: identity.isHeld, for: scope)
     }
 

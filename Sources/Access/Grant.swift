@@ -13,8 +13,10 @@ package struct Grant: Sendable {
     package internal(set) var limits = TenantLimits.none
     /// Another key has taken this one's place: who still uses it is counted.
     package internal(set) var isSuperseded = false
+    /// Whom the connection's client certificate names, if it has one that is this tenant's: the machine of records that name none.
+    package internal(set) var machine: String?
 
-    /// Nil for a token.
+    /// Nil for a token and a certificate.
     package var keyID: KeyID? {
         if case .key(let id, _) = bearer { id } else { nil }
     }
@@ -25,6 +27,8 @@ package enum Bearer: Sendable, Hashable {
     case key(KeyID, name: String)
     /// The subject is what the token says; the issuer answers for it.
     case token(issuer: IssuerID, subject: String?)
+    /// SHA-256 of the authority's certificate, in hexadecimal, and the sender's serial number under it.
+    case certificate(authority: String, serialNumber: String)
     /// Nobody: the operator opened the path to the networks that such requests come from.
     case openPath
 }

@@ -19,6 +19,8 @@ package struct PresentedCredentials: Sendable {
     package private(set) var list: [PresentedCredential]
     /// Whether one that does not hold ends it all, also when another does.
     let mustAllHold: Bool
+    /// Whose the connection's client certificate is. It counts as the last of them, and alone when there is no other.
+    package var certified: CertifiedSender?
     /// From an address that fails too often.
     package var isSuspect = false
 

@@ -51,6 +51,8 @@ package struct RecordMapper: Sendable {
         let window: AcceptanceWindow
         /// The record's id by the request's own; wins over the schema's.
         var requestRecordID: String?
+        /// The machine of a record that names none: whom its sender's certificate names. No part of the fingerprint.
+        var senderName: String?
     }
 
     mutating func accept(_ record: Span<UInt8>, _ reading: Reading) -> Result<AcceptedEvent, Rejection> {
@@ -114,7 +116,7 @@ package struct RecordMapper: Sendable {
             versionNumber: 0,
             type: nil,
             actor: nil,
-            machine: nil,
+            machine: reading.senderName,
             slots: [],
             fields: Array("{}".utf8),
             extra: extra,
@@ -132,7 +134,7 @@ package struct RecordMapper: Sendable {
         let (occurredAt, isStable) = try occurredAt(core.occurredAt, record, reading)
         let type = try coreText(.type, core.type, record)
         let actor = try coreText(.actor, core.actor, record)
-        let machine = try coreText(.machine, core.machine, record)
+        let machine = try coreText(.machine, core.machine, record) ?? reading.senderName
         let explicitID = try explicitID(schema.document.id, record, reading)
         var slots: [String?] = []
         let fields = try fields(schema, record, slots: &slots)

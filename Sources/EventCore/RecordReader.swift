@@ -64,18 +64,20 @@ package struct RecordReader: Sendable {
     static let leastStep = 512
 
     /// `requestID` is the request's `Idempotency-Key` or `webhook-id`: it covers all records, and wins over the schema's `id`.
+    /// `senderName` is the machine of records that name none.
     package init(
         framing: Framing,
         source: Source,
         receivedAt: Timestamp,
         window: AcceptanceWindow,
         maximumRecordBytes: Int,
-        requestID: String? = nil
+        requestID: String? = nil,
+        senderName: String? = nil
     ) {
         // A tape's offsets have 32 bits.
         self.maximumRecordBytes = min(max(maximumRecordBytes, 1), 1 << 30)
         self.requestID = requestID
-        reading = RecordMapper.Reading(source: source, receivedAt: receivedAt, window: window)
+        reading = RecordMapper.Reading(source: source, receivedAt: receivedAt, window: window, senderName: senderName)
         phase = framing == .lines ? .lines : .beginning
         isList = framing == .lines
     }

@@ -32,7 +32,7 @@ struct APIChannel: ServerChildChannel {
             limits.maxHeaderListSize = settings.maximumHeaders
             limits.maxHeaderFieldCount = settings.maximumHeaderCount
             let pipeline = channel.pipeline.syncOperations
-            try tls?.add(to: pipeline, logger: logger)
+            let certificate = try tls?.add(to: pipeline, logger: logger)
             // Requests that follow each other without waiting are kept in order by who answers them; what answers hold is
             // checked where it is made.
             try pipeline.configureHTTPServerPipeline(
@@ -44,7 +44,7 @@ struct APIChannel: ServerChildChannel {
             )
             let requestGuard = RequestGuard(deadline: settings.bodyDeadline, idleTimeout: settings.idleTimeout)
             try pipeline.addHandler(requestGuard)
-            try pipeline.addHandler(DirectIngestHandler(direct, behind: requestGuard, on: channel.eventLoop))
+            try pipeline.addHandler(DirectIngestHandler(direct, behind: requestGuard, showing: certificate, on: channel.eventLoop))
             try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: tls != nil))
             try pipeline.addHandler(HTTPConnectionStateHandler(logger: logger))
             return try NIOAsyncChannel(
@@ -55,8 +55,11 @@ struct APIChannel: ServerChildChannel {
     }
 
     func handle(value: HTTP1Channel.Value, logger: Logger) async {
+        let certificate = await tls?.certificate(of: value.channel)
         await withTaskExecutorPreference(EventLoopExecutor(value.channel.eventLoop)) {
-            await base.handle(value: value, logger: logger)
+            await PeerCertificate.$ofThisConnection.withValue(certificate) {
+                await base.handle(value: value, logger: logger)
+            }
         }
     }
 }

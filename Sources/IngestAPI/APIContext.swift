@@ -7,6 +7,8 @@ import NIOCore
 struct APIContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     private let channel: any Channel
+    /// What the other end has shown of itself under TLS.
+    let certificate = PeerCertificate.ofThisConnection
     /// Who really sends: the peer, or whom a trusted proxy speaks for. Nil before the gate, and where there are no addresses.
     var clientAddress: IPAddress?
     /// What is learnt of this request, for the log.

@@ -49,21 +49,23 @@ func buildApplication(
         issuers: IssuerStore(database, epoch: epoch, timeout: deadline / 3),
         remoteKeys: RemoteKeySets(KeySetDownload(configuration.keySets), logger: logger)
     )
+    let clients = ClientCertificates(ClientAuthorityStore(database, epoch: epoch, timeout: deadline / 3), logger: logger)
     let gate = Gate(
         authenticator: Authenticator(keys: KeyStore(database, epoch: epoch, timeout: deadline / 3), tokens: tokens),
         doorkeeper: Doorkeeper(proxies: configuration.trustedProxies),
         admission: admission,
-        ingest: ingest
+        ingest: ingest,
+        certificates: certificate == nil ? nil : clients
     )
 
     let ledger = RequestLedger(table.routes, log: configuration.logLevel <= .info ? observation.log : nil)
     Vitals.register(in: observation.registry, lanes: lanes, database: database, log: observation.log)
     certificate?.register(in: observation.registry)
-    let tls = certificate.map { TLSEntrance(certificate: $0, deadline: TimeAmount(configuration.requestDeadline)) }
+    let tls = certificate.map { TLSEntrance(certificate: $0, clients: clients, deadline: TimeAmount(deadline)) }
     let admin = configuration.adminListen.map { AdminServer(address: $0, registry: observation.registry, logger: logger) }
     var asked: [any Service] = []
     if let admin { asked.append(admin) }
-    if let certificate { asked.append(CertificateWatch(certificate: certificate)) }
+    if let certificate { asked += [CertificateWatch(certificate: certificate), ClientAuthorityWatch(certificates: clients)] }
 
     let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
     router.add(middleware: AccessMiddleware(ledger: ledger))

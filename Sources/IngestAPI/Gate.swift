@@ -10,6 +10,8 @@ struct Gate: Sendable {
     let admission: Admission
     /// Knows how a sender is answered that is to keep its events.
     let ingest: IngestRoutes
+    /// Nil: this listener asks nobody for a certificate.
+    var certificates: ClientCertificates?
 
     func respond(to request: Request, context: APIContext, route: Route) async throws -> Response {
         var context = context
@@ -30,7 +32,8 @@ struct Gate: Sendable {
         case .hookScope(let scope, let anonymous, let handler):
             let credentials = Credential.all(in: request)
             return try await answerHook(request, context, route: route) {
-                let opened = credentials.isEmpty ? try await anonymous(context) : nil
+                var opened: Grant?
+                if credentials.isEmpty, try await certified(context, isAlone: true) == nil { opened = try await anonymous(context) }
                 if let opened { context.note.grant = opened }
                 let headers = PresentedCredentials(headers: credentials)
                 let grant = if let opened { opened } else { try await grant(headers, for: scope, context: context) }
@@ -73,15 +76,32 @@ struct Gate: Sendable {
     }
 
     /// What a credential grants, where that is known without asking the database. Nil is no refusal: `respond` says what it is.
-    func knownGrant(_ credential: PresentedCredential, for scope: Scope) -> Grant? {
-        (try? authenticator.authenticateFromMemory(credential, for: scope, now: .now())) ?? nil
+    func knownGrant(_ credential: PresentedCredential, certificate: PeerCertificate?, for scope: Scope) -> Grant? {
+        var certified: CertifiedSender?
+        if let certificate, certificate.isShown {
+            guard let verdict = certificates?.known(certificate) else { return nil }
+            certified = verdict.sender
+        }
+        return (try? authenticator.authenticateFromMemory(credential, certified: certified, for: scope, now: .now())) ?? nil
+    }
+
+    /// Whose the connection's certificate is. One that cannot be looked up is none beside another credential.
+    private func certified(_ context: APIContext, isAlone: Bool) async throws -> CertifiedSender? {
+        guard let certificates else { return nil }
+        do {
+            return try await certificates.sender(of: context.certificate)
+        } catch {
+            guard isAlone else { return nil }
+            throw unavailable(error, context)
+        }
     }
 
     /// - Throws: `Problem`, or `Withheld` for a sender that is to keep its events.
     func grant(_ credentials: PresentedCredentials, for scope: Scope, context: APIContext) async throws -> Grant {
-        // Nothing was tried.
-        guard credentials.list.contains(where: { !$0.text.isEmpty }) else { throw Problem.unauthenticated }
         var credentials = credentials
+        credentials.certified = try await certified(context, isAlone: credentials.list.isEmpty)
+        // Nothing was tried.
+        guard credentials.certified != nil || credentials.list.contains(where: { !$0.text.isEmpty }) else { throw Problem.unauthenticated }
         credentials.isSuspect = doorkeeper.isSuspect(context.clientAddress)
         do throws(AccessError) {
             let grant = try await authenticator.authenticate(credentials, for: scope, now: .now())
@@ -100,16 +120,20 @@ struct Gate: Sendable {
             case .twoTenants:
                 throw Problem(.badRequest, "two_tenants", "This request carries credentials of two tenants.")
             case .unavailable(let cause):
-                // Anybody can use the look-ups up: that is no line in the log for each of them.
-                let level: Logger.Level = cause is LookupBudget.Exhausted ? .debug : .warning
-                context.logger.log(
-                    level: level,
-                    "A credential could not be looked up",
-                    metadata: ["error": "\(ProblemMiddleware.loggable(cause))"]
-                )
-                throw Problem.unavailable()
+                throw unavailable(cause, context)
             }
         }
+    }
+
+    private func unavailable(_ cause: any Error, _ context: APIContext) -> Problem {
+        // Anybody can use the look-ups up: that is no line in the log for each of them.
+        let level: Logger.Level = cause is LookupBudget.Exhausted ? .debug : .warning
+        context.logger.log(
+            level: level,
+            "A credential could not be looked up",
+            metadata: ["error": "\(ProblemMiddleware.loggable(cause))"]
+        )
+        return .unavailable()
     }
 }
 

@@ -6,7 +6,7 @@ import Hummingbird
 import Logging
 import NIOCore
 
-/// `POST /v1/events` and `POST /hooks/{key}`: records in, and an answer only when what it says is committed.
+/// `POST /v1/events`, `POST /hooks` and `POST /hooks/{key}`: records in, and an answer only when what it says is committed.
 struct IngestRoutes: Sendable {
     /// Bytes, and the longest wait.
     struct Limits: Sendable {
@@ -141,7 +141,8 @@ struct IngestRoutes: Sendable {
                 receivedAt: now,
                 window: AcceptanceWindow(now: now, retentionDays: grant.retentionDays),
                 maximumRecordBytes: limits.maximumRecord,
-                requestID: requestID
+                requestID: requestID,
+                senderName: grant.machine
             ),
             lanes: lanes,
             isAbandoned: isAbandoned

@@ -11,7 +11,7 @@ struct Route: Sendable {
         case scope(Scope, @Sendable (Request, APIContext, Grant) async throws -> Response)
         /// A credential in the path's `key`, with this scope: for senders that can only be given a URL.
         case pathScope(Scope, @Sendable (Request, APIContext, Grant) async throws -> Response)
-        /// A credential in a header, with this scope, or none at all where the second says who that is; for senders that take any
+        /// A credential in a header or a client certificate, with this scope, or none at all where the second says who that is; for senders that take any
         /// answer for success, and so get none when their event is not stored.
         case hookScope(
             Scope,
@@ -44,6 +44,7 @@ struct RouteTable: Sendable {
     var routes: [Route] {
         [
             Route(method: .post, path: "/v1/events", opening: .scope(.ingest, ingest.postEvents)),
+            Route(method: .post, path: "/hooks", opening: .hookScope(.ingest, { _ in nil }, ingest.postHook)),
             Route(method: .post, path: "/hooks/{key}", opening: .pathScope(.hook, ingest.postHook)),
             Route(method: .get, path: "/v1/events", opening: .scope(.query, events.list)),
             Route(method: .get, path: "/v1/events/{id}", opening: .scope(.query, events.one)),

@@ -113,6 +113,7 @@ extension TenantAccess {
             switch grant.bearer {
             case .key(let id, _): "key:\(id.text)"
             case .token(let issuer, let subject): "token:\(issuer.rawValue) \(subject ?? "")"
+            case .certificate(_, let serialNumber): "certificate:\(serialNumber)"
             case .openPath: "open path"
             }
         self.init(

@@ -30,6 +30,15 @@ import Testing
             )
             #expect(reply.json["errors"][0]["code"].string == "unknown_source" && reply.json["accepted"].int == 0, "\(reply.body)")
         },
+        "POST /hooks": { scene, own, other in
+            let reply = try await scene.server.post(
+                "/hooks",
+                Webhook.body(user: "of.\(own.slug)", secondsLater: 9),
+                key: own.key(.ingest),
+                headers: ["x-source-id": "\(other.slug)-only"]
+            )
+            #expect(reply.status == 200, "the credential decides, and it knows its own sources only: \(reply.body)")
+        },
         "POST /hooks/{key}": { scene, own, other in
             let reply = try await scene.server.post(
                 "/hooks/\(own.key(.hook))",

@@ -4,8 +4,9 @@ import Testing
 /// What the design promises of tables, roles and policies, read from the catalog of a migrated database.
 @Suite(.fewAtOnce) struct CatalogTests {
     private static let tenantTables = [
-        "api_keys", "audit_log", "events", "issuers", "key_senders", "quarantine", "quarantine_usage", "remembered_ids", "schema_slots",
-        "schemas", "slot_fills", "source_activity", "sources", "sql_access", "stored_events", "tenants",
+        "api_keys", "audit_log", "client_authorities", "events", "issuers", "key_senders", "quarantine", "quarantine_usage",
+        "remembered_ids", "schema_slots", "schemas", "slot_fills", "source_activity", "sources", "sql_access", "stored_events",
+        "tenants",
     ]
 
     private func lines(_ sql: String, after change: String = "") async throws -> [String] {
@@ -151,10 +152,11 @@ import Testing
         )
         #expect(
             functions == [
-                "add_stored_events", "check_isolation", "check_sql_access", "current_access_epoch", "cursor_secret", "ensure_month",
-                "ensure_planned_months", "find_issuer", "find_key", "find_source", "has_events", "has_sql_access", "issuer_names",
-                "legacy_keys", "maintenance_state", "note_activity", "note_key_senders", "note_key_use", "operations_figures",
-                "publish_schema", "put_sql_view", "readiness", "record_act", "sweep_quarantine", "sweep_remembered_ids",
+                "add_stored_events", "check_isolation", "check_sql_access", "client_authorities", "current_access_epoch",
+                "cursor_secret", "ensure_month", "ensure_planned_months", "find_issuer", "find_key", "find_source", "has_events",
+                "has_sql_access", "issuer_names", "legacy_keys", "maintenance_state", "note_activity", "note_key_senders",
+                "note_key_use", "operations_figures", "publish_schema", "put_sql_view", "readiness", "record_act", "sweep_quarantine",
+                "sweep_remembered_ids",
             ]
         )
     }

@@ -8,7 +8,7 @@ struct TenantCommand: AsyncParsableCommand {
         abstract: "Organisations.",
         subcommands: [
             TenantCreate.self, TenantList.self, TenantShow.self, TenantUpdate.self, TenantSuspend.self, TenantResume.self,
-            TenantHoldCommand.self, TenantRelease.self, TenantSQLAccess.self, TenantDelete.self,
+            TenantHoldCommand.self, TenantRelease.self, TenantSQLAccess.self, TenantClientCA.self, TenantDelete.self,
         ]
     )
 }

@@ -25,7 +25,7 @@ struct Up: AsyncParsableCommand {
         defer { withExtendedLifetime(lock) {} }
 
         let address = environment["LISTEN"].flatMap { $0.isEmpty ? nil : $0 } ?? "127.0.0.1:8080"
-        let listen = try LocalAddress(address)
+        let listen = try LocalAddress(address, isSecure: environment["TLS_CERT"].map { !$0.isEmpty } ?? false)
         try listen.refuseIfTaken()
 
         // Trapped before anything is started, so that nothing started is left running.
@@ -52,15 +52,17 @@ struct Up: AsyncParsableCommand {
 /// Where the API shall listen, as far as `sluice up` must know it.
 struct LocalAddress: Sendable {
     let text: String
+    private let scheme: String
     private let host: String
     private let port: UInt16
 
-    init(_ text: String) throws {
+    init(_ text: String, isSecure: Bool = false) throws {
         guard
             let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0,
             colon > text.startIndex
         else { throw Failure("LISTEN is host:port, like 127.0.0.1:8080", exitCode: Failure.askedWrongly) }
         self.text = text
+        scheme = isSecure ? "https" : "http"
         self.port = port
         host = String(text[..<colon])
     }
@@ -68,9 +70,9 @@ struct LocalAddress: Sendable {
     /// For clients on this machine.
     var baseURL: String {
         switch host {
-        case "0.0.0.0": "http://127.0.0.1:\(port)"
-        case "[::]": "http://[::1]:\(port)"
-        default: "http://\(host):\(port)"
+        case "0.0.0.0": "\(scheme)://127.0.0.1:\(port)"
+        case "[::]": "\(scheme)://[::1]:\(port)"
+        default: "\(scheme)://\(host):\(port)"
         }
     }
 

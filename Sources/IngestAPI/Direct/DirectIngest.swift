@@ -39,9 +39,13 @@ final class DirectIngest: Sendable {
     }
 
     /// The request's records, read, and its tenant's leave to bring them; nil when this is not for the short way.
-    func read(_ request: DirectRequest, from peer: IPAddress?) -> (intake: Intake, arrival: DirectSubmission.Arrival)? {
+    func read(
+        _ request: DirectRequest,
+        from peer: IPAddress?,
+        showing certificate: PeerCertificate?
+    ) -> (intake: Intake, arrival: DirectSubmission.Arrival)? {
         guard
-            let grant = gate.knownGrant(request.credential, for: request.isHook ? .hook : .ingest),
+            let grant = gate.knownGrant(request.credential, certificate: certificate, for: request.isHook ? .hook : .ingest),
             !grant.isSuperseded,
             (request.body?.readableBytes ?? 0) <= routes.limits.maximumBody,
             let source = routes.knownSource(of: grant, named: request.sourceSlug, isHook: request.isHook)

@@ -26,6 +26,7 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let direct: DirectIngest
     private let requestGuard: RequestGuard
+    private let certificate: PeerCertificate?
     private let desk: ReplyDesk
     private var state = State.passing
     private var context: ChannelHandlerContext?
@@ -41,9 +42,17 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var holdsRead = false
     private var closesAfterAnswer = false
 
-    /// - Parameter requestGuard: the connection's own, in front of this.
-    init(_ direct: DirectIngest, behind requestGuard: RequestGuard, on eventLoop: any EventLoop) {
+    /// - Parameters:
+    ///   - requestGuard: the connection's own, in front of this.
+    ///   - certificate: what the other end shows; nil: it was not asked.
+    init(
+        _ direct: DirectIngest,
+        behind requestGuard: RequestGuard,
+        showing certificate: PeerCertificate?,
+        on eventLoop: any EventLoop
+    ) {
         self.direct = direct
+        self.certificate = certificate
         self.requestGuard = requestGuard
         desk = direct.desk(on: eventLoop)
     }
@@ -93,7 +102,7 @@ final class DirectIngestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func store(_ request: DirectRequest, _ context: ChannelHandlerContext) {
-        guard let (read, arrival) = direct.read(request, from: peer) else {
+        guard let (read, arrival) = direct.read(request, from: peer, showing: certificate) else {
             passOn(request, context)
             return passOn(.end(nil), context)
         }

@@ -34,6 +34,8 @@ struct RequestRecord: LogRecord {
             switch grant.bearer {
             case .key(let id, let name): fields += [("key_id", .text(id.text)), ("key_name", .text(name))]
             case .token(let issuer, _): fields.append(("issuer_id", .text("\(issuer.rawValue)")))
+            case .certificate(let authority, let serialNumber):
+                fields += [("client_ca", .text(String(authority.prefix(16)))), ("certificate_serial", .text(serialNumber))]
             case .openPath: break
             }
         }

@@ -7,20 +7,47 @@ import NIOTLS
 /// What stands before HTTP on a listener that speaks TLS.
 struct TLSEntrance: Sendable {
     let certificate: ServerCertificate
+    let clients: ClientCertificates
     /// For a handshake, from the connection's beginning.
     let deadline: TimeAmount
     private let tally = HandshakeTally()
 
-    init(certificate: ServerCertificate, deadline: TimeAmount) {
+    init(certificate: ServerCertificate, clients: ClientCertificates, deadline: TimeAmount) {
         self.certificate = certificate
+        self.clients = clients
         self.deadline = deadline
     }
 
     /// On the connection's event loop, before any other handler.
-    func add(to pipeline: ChannelPipeline.SynchronousOperations, logger: Logger) throws {
+    ///
+    /// - Returns: where the other end's certificate will be; nil when it is not asked for one.
+    func add(to pipeline: ChannelPipeline.SynchronousOperations, logger: Logger) throws -> PeerCertificate? {
         let pair = certificate.current
-        try pipeline.addHandler(NIOSSLServerHandler(context: pair.context))
-        try pipeline.addHandler(HandshakeGuard(deadline: deadline, tally: tally, logger: logger))
+        let shakesHands = HandshakeGuard(deadline: deadline, tally: tally, logger: logger)
+        guard clients.isAsking else {
+            try pipeline.addHandler(NIOSSLServerHandler(context: pair.context))
+            try pipeline.addHandler(shakesHands)
+            return nil
+        }
+        let peer = PeerCertificate()
+        let handler = NIOSSLServerHandler(
+            context: pair.askingContext,
+            customVerificationCallbackWithMetadata: clients.take(peer)
+        )
+        shakesHands.peer = peer
+        // A resumed session has no callback.
+        shakesHands.whenCompleted = { [weak handler, clients] in clients.resume(peer, with: handler?.peerCertificate) }
+        try pipeline.addHandler(handler)
+        try pipeline.addHandler(shakesHands)
+        return peer
+    }
+
+    /// Where the other end's certificate is; nil when it was not asked for one, or is gone.
+    func certificate(of channel: any Channel) async -> PeerCertificate? {
+        let found = channel.eventLoop.submit {
+            try channel.pipeline.syncOperations.handler(type: HandshakeGuard.self).peer
+        }
+        return (try? await found.get()) ?? nil
     }
 }
 
@@ -42,6 +69,10 @@ final class HandshakeGuard: ChannelInboundHandler, RemovableChannelHandler {
     private let deadline: TimeAmount
     private let tally: HandshakeTally
     private let logger: Logger
+    /// What the other end shows of itself, when it is asked.
+    var peer: PeerCertificate?
+    /// Called before anything that comes through the connection is looked at.
+    var whenCompleted: () -> Void = {}
     private var timer: Scheduled<Void>?
     /// It has ended, in whatever way.
     private var isOver = false
@@ -69,7 +100,11 @@ final class HandshakeGuard: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .handshakeCompleted? = event as? TLSUserEvent { end(counting: tally.completed) }
+        if case .handshakeCompleted? = event as? TLSUserEvent {
+            end(counting: tally.completed)
+            whenCompleted()
+            whenCompleted = {}
+        }
         context.fireUserInboundEventTriggered(event)
     }
 

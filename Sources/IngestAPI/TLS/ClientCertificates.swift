@@ -1,0 +1,107 @@
+import Access
+import EventCore
+import Logging
+import NIOCore
+import NIOSSL
+import ServiceLifecycle
+import Synchronization
+
+/// Finds out whose a connection's client certificate is: once for each connection, and again when authorities have changed.
+final class ClientCertificates: Sendable {
+    private let lookup: any ClientAuthorityLookup
+    private let logger: Logger
+    /// Whether any tenant has an authority, as far as was heard last. Asked for in vain a certificate costs nothing; not asked for, a
+    /// sender that has nothing else would be refused.
+    private let hasAuthorities = Atomic(true)
+    private let chains = KnownChains()
+
+    init(_ lookup: any ClientAuthorityLookup, logger: Logger) {
+        self.lookup = lookup
+        self.logger = logger
+    }
+
+    /// Whether new connections are asked for a certificate.
+    var isAsking: Bool { hasAuthorities.load(ordering: .relaxed) }
+
+    /// Looks whether there is anybody to ask for.
+    func refresh() async {
+        guard let authorities = try? await lookup.authorities() else { return }
+        hasAuthorities.store(!authorities.isEmpty, ordering: .relaxed)
+    }
+
+    /// The sender that a connection's certificate names; nil when it has shown none, or one that is no tenant's.
+    ///
+    /// - Throws: when that cannot be known now.
+    func sender(of peer: PeerCertificate?) async throws -> CertifiedSender? {
+        guard let peer, peer.isShown else { return nil }
+        let authorities = try await lookup.authorities()
+        if let verdict = peer.verdict(by: authorities, now: .now()) { return verdict.sender }
+        let chain = peer.chain
+        let verdict = await authorities.judge(chain, now: .now())
+        peer.keep(verdict, by: authorities)
+        if verdict.sender == nil {
+            logger.debug("A client certificate is no tenant's: unknown, expired, not for clients, or two tenants'")
+        } else {
+            chains.remember(chain)
+        }
+        return verdict.sender
+    }
+
+    /// What is known of a connection's certificate without a wait. Nil: `sender` must be asked.
+    func known(_ peer: PeerCertificate?) -> CertificateVerdict? {
+        guard let peer, peer.isShown else { return .none }
+        guard let authorities = lookup.knownAuthorities() else { return nil }
+        return peer.verdict(by: authorities, now: .now())
+    }
+
+    /// Takes any certificate in the handshake, which has proved that the sender has its key. Whose it is is asked when it matters, so that
+    /// one that is nobody's, a browser's say, is in nobody's way.
+    func take(_ peer: PeerCertificate) -> NIOSSLCustomVerificationCallbackWithMetadata {
+        { chain, promise in
+            peer.show(chain.compactMap { try? $0.toDERBytes() })
+            promise.succeed(.certificateVerified(VerificationMetadata(nil)))
+        }
+    }
+
+    /// A resumed session shows no certificates: it goes by those of the one that it resumes, of which TLS tells the first.
+    func resume(_ peer: PeerCertificate, with certificate: NIOSSLCertificate?) {
+        guard !peer.isShown, let own = try? certificate?.toDERBytes() else { return }
+        peer.show(chains.chain(of: own))
+    }
+}
+
+/// What led from certificates that are tenants' to their authorities, for sessions that are resumed. Bounded.
+private final class KnownChains: Sendable {
+    private static let most = 5_000
+    private static let largest = 16 << 10
+
+    private let rest = Mutex<[[UInt8]: [[UInt8]]]>([:])
+
+    func remember(_ chain: [[UInt8]]) {
+        guard chain.count > 1, let own = chain.first, chain.reduce(0, { $0 + $1.count }) <= Self.largest else { return }
+        rest.withLock { rest in
+            if rest.count >= Self.most, rest[own] == nil {
+                for old in Array(rest.keys.prefix(Self.most / 10)) { rest[old] = nil }
+            }
+            rest[own] = Array(chain.dropFirst())
+        }
+    }
+
+    func chain(of own: [UInt8]) -> [[UInt8]] { [own] + (rest.withLock { $0[own] } ?? []) }
+}
+
+/// Keeps up with whether any tenant has an authority.
+struct ClientAuthorityWatch: Service {
+    private static let pause = Duration.milliseconds(500)
+
+    let certificates: ClientCertificates
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                await certificates.refresh()
+                try? await Task.sleep(for: Self.pause)
+            }
+        }
+    }
+}

@@ -35,7 +35,7 @@ import Testing
                     ("UPDATE", "UPDATE sluice.\(name) SET \(column) = DEFAULT"), ("DELETE", "DELETE FROM sluice.\(name)"),
                 ] {
                     let attempt = [Query("SET LOCAL ROLE \(role)"), SetTenant(tenant: fixture.acme.id).query, Query(sql)]
-                    let state = await refusal(of: attempt, on: connection, deadline: fixture.deadline)
+                    let state = try await refusal(of: attempt, on: connection, deadline: fixture.deadline)
                     if state == .insufficientPrivilege { continue }
                     // Let through, perhaps only as far as the table's constraints.
                     #expect(state == nil || state?.classCode == "23", "\(role) \(operation) \(name): \(state?.rawValue ?? "-")")
@@ -47,13 +47,14 @@ import Testing
         #expect(reached == Self.allowed)
     }
 
-    /// Nil when there was none.
-    private func refusal(of attempt: [Query], on connection: Connection, deadline: ContinuousClock.Instant) async -> SQLState? {
+    /// Nil when there was none. A connection that is lost refuses nothing, and lets nothing through.
+    private func refusal(of attempt: [Query], on connection: Connection, deadline: ContinuousClock.Instant) async throws -> SQLState? {
         do {
             _ = try await connection.transaction(attempt, mode: .readWrite, deadline: deadline)
             return nil
         } catch {
-            return error.sqlState
+            guard let state = error.sqlState, !connection.isClosed else { throw error }
+            return state
         }
     }
 

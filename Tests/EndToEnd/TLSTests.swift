@@ -1,8 +1,10 @@
 import EventStore
 import Foundation
 import LocalCluster
+import NIOSSL
 import TestSupport
 import Testing
+import X509
 
 /// A scene whose server speaks TLS.
 struct TLSScene {

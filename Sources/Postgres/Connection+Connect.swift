@@ -14,7 +14,13 @@ extension Connection {
     ) async throws(PostgresError) -> Connection {
         let connection = Connection(configuration, on: executor)
         let outcome = FirstAnswer<PostgresError?>()
-        let opening = Task { outcome.give(await connection.opened(deadline)) }
+        let opening = Task {
+            // On a thread of its own: looking the server's name up may take as long as it likes.
+            let resolver = ThreadExecutor()
+            let started = await withTaskExecutorPreference(resolver) { Started(pointer: startConnecting(configuration)) }
+            resolver.stop()
+            outcome.give(await connection.opened(started, deadline))
+        }
         let timer = Task {
             // The connection keeps the deadline itself, unless it hangs in a call that has none.
             try? await Task.sleep(until: deadline + .milliseconds(50), clock: .continuous)
@@ -35,9 +41,9 @@ extension Connection {
         throw failure
     }
 
-    private func opened(_ deadline: ContinuousClock.Instant) -> PostgresError? {
+    private func opened(_ started: Started, _ deadline: ContinuousClock.Instant) -> PostgresError? {
         do throws(PostgresError) {
-            try open(deadline)
+            try open(started, deadline)
             return nil
         } catch {
             closeNow()
@@ -45,11 +51,11 @@ extension Connection {
         }
     }
 
-    private func open(_ deadline: ContinuousClock.Instant) throws(PostgresError) {
+    private func open(_ started: Started, _ deadline: ContinuousClock.Instant) throws(PostgresError) {
+        guard let connection = started.pointer else { throw PostgresError(.connectionFailed, "libpq is out of memory") }
+        session = Session(connection)
         guard monitor.wakeup >= 0 else { throw PostgresError(.connectionFailed, "no file descriptor is free") }
         guard ContinuousClock.now < deadline else { throw .deadlineExceeded }
-        guard let connection = startConnecting() else { throw PostgresError(.connectionFailed, "libpq is out of memory") }
-        session = Session(connection)
         // Notices would go to stderr.
         PQsetNoticeProcessor(connection, { _, _ in }, nil)
         // The only way to learn the SQLSTATE of a refused start-up is its text.
@@ -63,7 +69,13 @@ extension Connection {
         monitor.usesNamedStatements.store(try decideNames(connection, deadline), ordering: .relaxed)
     }
 
-    private func startConnecting() -> OpaquePointer? {
+    /// A session that libpq has begun to make: the server's address is known, and its socket connects.
+    private struct Started: @unchecked Sendable {
+        // Used by one thread after the other.
+        let pointer: OpaquePointer?
+    }
+
+    private static func startConnecting(_ configuration: ConnectionConfiguration) -> OpaquePointer? {
         let parameters = configuration.parameters
         var keywords = parameters.map { strdup($0.keyword) }
         var values = parameters.map { strdup($0.value) }

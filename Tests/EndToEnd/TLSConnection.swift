@@ -139,7 +139,13 @@ final class TLSConnection: Sendable {
     /// The serial number of the certificate that the server has shown.
     var serverSerial: [UInt8] {
         get async throws {
-            try await channel.nioSSL_peerCertificate().map { Array(($0?.serialNumber ?? []).drop { $0 == 0 }) }.get()
+            var serial: [UInt8] = []
+            // Known once both have shaken hands.
+            _ = try await eventually(within: .seconds(10)) {
+                serial = try await self.channel.nioSSL_peerCertificate().map { Array(($0?.serialNumber ?? []).drop { $0 == 0 }) }.get()
+                return !serial.isEmpty
+            }
+            return serial
         }
     }
 

@@ -27,7 +27,8 @@ package struct ClientAuthority: Sendable, Hashable {
 
     /// As an operator gives it: one certificate in PEM, of an authority that may sign clients' certificates and is in force.
     package init(pem: [UInt8], now: Timestamp) throws(Unusable) {
-        guard pem.count <= Self.largestFile, let documents = try? PEMDocument.parseMultiple(pemString: String(decoding: pem, as: UTF8.self))
+        guard pem.count <= Self.largestFile,
+            let documents = try? PEMDocument.parseMultiple(pemString: String(decoding: pem, as: UTF8.self)), !documents.isEmpty
         else { throw Unusable(description: "this is no certificate in PEM") }
         guard !documents.contains(where: { $0.discriminator.contains("PRIVATE KEY") }) else {
             throw Unusable(

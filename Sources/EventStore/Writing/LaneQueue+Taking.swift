@@ -4,7 +4,13 @@ extension LaneQueue {
     /// Gives idle lanes what waits.
     mutating func serve(_ now: Instant) -> [Action] {
         var actions: [Action] = []
-        while !turns.isEmpty, let lane = idle.last, let batch = takeBatch(now, &actions) {
+        while let lane = idle.last {
+            let waiting = turns.count
+            guard let batch = takeBatch(now, &actions) else {
+                // What the first in turn had left has ended: others may still have something.
+                if turns.count < waiting { continue }
+                break
+            }
             idle.removeLast()
             writing[lane] = batch.tenants
             for tenant in batch.tenants { tenants[tenant]?.lanes += 1 }

@@ -1,23 +1,29 @@
+import EventCore
 import Synchronization
 
-/// Bytes that may be in memory for one purpose at the same moment, whoever they are of.
+/// Bytes that may be in memory for one purpose at the same moment; a tenant gets a quarter of them.
 final class ByteBudget: Sendable {
-    private let left: Mutex<Int>
+    private let bytes: Int
+    private let taken = Mutex<[TenantID: Int]>([:])
 
     init(_ bytes: Int) {
-        left = Mutex(bytes)
+        self.bytes = bytes
     }
 
-    /// False when there are not so many left; then none is taken.
-    func take(_ bytes: Int) -> Bool {
-        left.withLock { left in
-            guard bytes <= left else { return false }
-            left -= bytes
+    /// False when there are not so many left, or not for this tenant; then none is taken.
+    func take(_ wanted: Int, for tenant: TenantID) -> Bool {
+        taken.withLock { taken in
+            let own = taken[tenant, default: 0] + wanted
+            guard own <= bytes / 4, taken.values.reduce(wanted, +) <= bytes else { return false }
+            taken[tenant] = own
             return true
         }
     }
 
-    func give(_ bytes: Int) {
-        left.withLock { $0 += bytes }
+    func give(_ given: Int, of tenant: TenantID) {
+        taken.withLock { taken in
+            let left = taken[tenant, default: 0] - given
+            taken[tenant] = left > 0 ? left : nil
+        }
     }
 }

@@ -21,7 +21,7 @@ struct IngestRoutes: Sendable {
     let limits: Limits
     let admission: Admission
     let metrics = IngestMetrics()
-    private let heldBodies = ByteBudget(64 << 20)
+    private let heldBodies = ByteBudget(128 << 20)
 
     func postEvents(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
         let kind = try ContentKind(request, anyType: false)
@@ -68,10 +68,10 @@ struct IngestRoutes: Sendable {
         let rejectsInvalid = try Self.rejectsInvalid(request)
         // What is stored whole or not at all is in memory until its end.
         let held = rejectsInvalid ? Intake.mostHeld(of: request, kind) : 0
-        guard heldBodies.take(held) else {
+        guard heldBodies.take(held, for: grant.tenant) else {
             return await context.send(source.profile.reply(to: .cannotBeStored, problem: .unavailable(), requestID: context.id))
         }
-        defer { heldBodies.give(held) }
+        defer { heldBodies.give(held, of: grant.tenant) }
         var intake = intake(
             grant,
             kind.framing,

@@ -49,7 +49,11 @@ func buildApplication(
         issuers: IssuerStore(database, epoch: epoch, timeout: deadline / 3),
         remoteKeys: RemoteKeySets(KeySetDownload(configuration.keySets), logger: logger)
     )
-    let clients = ClientCertificates(ClientAuthorityStore(database, epoch: epoch, timeout: deadline / 3), logger: logger)
+    let clients = ClientCertificates(
+        ClientAuthorityStore(database, epoch: epoch, timeout: deadline / 3),
+        logger: logger,
+        forgetSessions: { certificate?.forgetSessions() }
+    )
     let gate = Gate(
         authenticator: Authenticator(keys: KeyStore(database, epoch: epoch, timeout: deadline / 3), tokens: tokens),
         doorkeeper: Doorkeeper(proxies: configuration.trustedProxies),

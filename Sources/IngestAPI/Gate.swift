@@ -32,12 +32,12 @@ struct Gate: Sendable {
         case .hookScope(let scope, let anonymous, let handler):
             let credentials = Credential.all(in: request)
             return try await answerHook(request, context, route: route) {
-                var opened: Grant?
-                if credentials.isEmpty, try await certified(context, isAlone: true) == nil { opened = try await anonymous(context) }
-                if let opened { context.note.grant = opened }
+                if credentials.isEmpty, try await certified(context) == nil, let opened = try await anonymous(context) {
+                    context.note.grant = opened
+                    return try await handler(request, context, opened)
+                }
                 let headers = PresentedCredentials(headers: credentials)
-                let grant = if let opened { opened } else { try await grant(headers, for: scope, context: context) }
-                return try await handler(request, context, grant)
+                return try await handler(request, context, try await grant(headers, for: scope, context: context))
             }
         case .privLogScope(let scope, let handler):
             return try await respondToPrivLogReader(request, context, scope, handler)
@@ -85,13 +85,12 @@ struct Gate: Sendable {
         return (try? authenticator.authenticateFromMemory(credential, certified: certified, for: scope, now: .now())) ?? nil
     }
 
-    /// Whose the connection's certificate is. One that cannot be looked up is none beside another credential.
-    private func certified(_ context: APIContext, isAlone: Bool) async throws -> CertifiedSender? {
+    /// Whose the connection's certificate is. One that cannot be looked up is like a key that cannot be.
+    private func certified(_ context: APIContext) async throws -> CertifiedSender? {
         guard let certificates else { return nil }
         do {
             return try await certificates.sender(of: context.certificate)
         } catch {
-            guard isAlone else { return nil }
             throw unavailable(error, context)
         }
     }
@@ -99,7 +98,7 @@ struct Gate: Sendable {
     /// - Throws: `Problem`, or `Withheld` for a sender that is to keep its events.
     func grant(_ credentials: PresentedCredentials, for scope: Scope, context: APIContext) async throws -> Grant {
         var credentials = credentials
-        credentials.certified = try await certified(context, isAlone: credentials.list.isEmpty)
+        credentials.certified = try await certified(context)
         // Nothing was tried.
         guard credentials.certified != nil || credentials.list.contains(where: { !$0.text.isEmpty }) else { throw Problem.unauthenticated }
         credentials.isSuspect = doorkeeper.isSuspect(context.clientAddress)

@@ -33,7 +33,7 @@ import Testing
         "POST /hooks": { scene, own, other in
             let reply = try await scene.server.post(
                 "/hooks",
-                Webhook.body(user: "of.\(own.slug)", secondsLater: 9),
+                Webhook.body(user: "of.\(own.slug)", secondsLater: 8),
                 key: own.key(.ingest),
                 headers: ["x-source-id": "\(other.slug)-only"]
             )

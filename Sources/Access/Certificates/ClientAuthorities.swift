@@ -52,7 +52,9 @@ package struct CertificateVerdict: Sendable {
 /// All tenants' authorities at one moment. Two that are the same object have not changed.
 package final class ClientAuthorities: Sendable {
     /// Of a presented chain: what a handshake may make this server look at.
-    private static let longestChain = 6
+    package static let longestChain = 6
+    /// Of it, in bytes.
+    package static let largestChain = 32 << 10
     /// What is no tenant's is looked at again after so long, for clocks go on: one that is not valid yet, say.
     private static let patience: Int64 = 60_000_000
 
@@ -78,13 +80,26 @@ package final class ClientAuthorities: Sendable {
         }
         let certificates = chain.compactMap { try? Certificate(derEncoded: $0) }
         guard certificates.count == chain.count, let own = certificates.first else { return nobody }
-        let tenants = certificates.reduce(into: Set<TenantID>()) { $0.formUnion(bySubject[$1.issuer] ?? []) }
+        let between = Self.between(own, certificates.dropFirst())
+        let tenants = ([own] + between).reduce(into: Set<TenantID>()) { $0.formUnion(bySubject[$1.issuer] ?? []) }
         var found: [CertificateVerdict] = []
         for tenant in tenants {
-            if let verdict = await judge(own, Array(certificates.dropFirst()), of: tenant) { found.append(verdict) }
+            if let verdict = await judge(own, between, of: tenant) { found.append(verdict) }
         }
         guard found.count == 1, let verdict = found.first else { return nobody }
         return verdict
+    }
+
+    /// As TLS has them, each one's issuer behind it, and no name twice: of certificates that all sign each other there is one way up,
+    /// and a stranger's handshake costs a handful of signatures.
+    private static func between(_ own: Certificate, _ others: ArraySlice<Certificate>) -> [Certificate] {
+        var between: [Certificate] = []
+        var names: Set = [own.subject]
+        for certificate in others {
+            guard certificate.subject == (between.last ?? own).issuer, names.insert(certificate.subject).inserted else { break }
+            between.append(certificate)
+        }
+        return between
     }
 
     private func judge(_ own: Certificate, _ between: [Certificate], of tenant: TenantID) async -> CertificateVerdict? {

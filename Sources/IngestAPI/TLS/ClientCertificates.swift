@@ -14,9 +14,14 @@ final class ClientCertificates: Sendable {
     /// sender that has nothing else would be refused.
     private let hasAuthorities = Atomic(true)
     private let chains = KnownChains()
+    /// Has sessions that were begun before resumed no more.
+    private let forgetSessions: @Sendable () -> Void
 
-    init(_ lookup: any ClientAuthorityLookup, logger: Logger) {
+    struct Incomplete: Error {}
+
+    init(_ lookup: any ClientAuthorityLookup, logger: Logger, forgetSessions: @escaping @Sendable () -> Void) {
         self.lookup = lookup
+        self.forgetSessions = forgetSessions
         self.logger = logger
     }
 
@@ -38,6 +43,11 @@ final class ClientCertificates: Sendable {
         if let verdict = peer.verdict(by: authorities, now: .now()) { return verdict.sender }
         let chain = peer.chain
         let verdict = await authorities.judge(chain, now: .now())
+        if verdict.sender == nil, !peer.isWhole {
+            // What leads to its authority may be missing: a whole handshake tells, and no session from before gets around that.
+            forgetSessions()
+            throw Incomplete()
+        }
         peer.keep(verdict, by: authorities)
         if verdict.sender == nil {
             logger.debug("A client certificate is no tenant's: unknown, expired, not for clients, or two tenants'")
@@ -58,7 +68,12 @@ final class ClientCertificates: Sendable {
     /// one that is nobody's, a browser's say, is in nobody's way.
     func take(_ peer: PeerCertificate) -> NIOSSLCustomVerificationCallbackWithMetadata {
         { chain, promise in
-            peer.show(chain.compactMap { try? $0.toDERBytes() })
+            // What is longer than any chain that counts is nobody's, and is not kept.
+            if chain.count <= ClientAuthorities.longestChain, let shown = try? chain.map({ try $0.toDERBytes() }),
+                shown.reduce(0, { $0 + $1.count }) <= ClientAuthorities.largestChain
+            {
+                peer.show(shown)
+            }
             promise.succeed(.certificateVerified(VerificationMetadata(nil)))
         }
     }
@@ -66,7 +81,8 @@ final class ClientCertificates: Sendable {
     /// A resumed session shows no certificates: it goes by those of the one that it resumes, of which TLS tells the first.
     func resume(_ peer: PeerCertificate, with certificate: NIOSSLCertificate?) {
         guard !peer.isShown, let own = try? certificate?.toDERBytes() else { return }
-        peer.show(chains.chain(of: own))
+        let rest = chains.rest(of: own)
+        peer.show([own] + (rest ?? []), isWhole: rest != nil)
     }
 }
 
@@ -78,7 +94,7 @@ private final class KnownChains: Sendable {
     private let rest = Mutex<[[UInt8]: [[UInt8]]]>([:])
 
     func remember(_ chain: [[UInt8]]) {
-        guard chain.count > 1, let own = chain.first, chain.reduce(0, { $0 + $1.count }) <= Self.largest else { return }
+        guard let own = chain.first, chain.reduce(0, { $0 + $1.count }) <= Self.largest else { return }
         rest.withLock { rest in
             if rest.count >= Self.most, rest[own] == nil {
                 for old in Array(rest.keys.prefix(Self.most / 10)) { rest[old] = nil }
@@ -87,7 +103,8 @@ private final class KnownChains: Sendable {
         }
     }
 
-    func chain(of own: [UInt8]) -> [[UInt8]] { [own] + (rest.withLock { $0[own] } ?? []) }
+    /// Nil: it is not known whether there were any.
+    func rest(of own: [UInt8]) -> [[UInt8]]? { rest.withLock { $0[own] } }
 }
 
 /// Keeps up with whether any tenant has an authority.

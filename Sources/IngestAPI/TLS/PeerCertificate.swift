@@ -7,6 +7,7 @@ final class PeerCertificate: Sendable {
     private struct State {
         /// DER, the sender's own certificate first; empty: it has shown none.
         var chain: [[UInt8]] = []
+        var isWhole = true
         var verdict: CertificateVerdict?
         /// Which authorities it was judged by.
         var judges: ClientAuthorities?
@@ -20,9 +21,12 @@ final class PeerCertificate: Sendable {
     var chain: [[UInt8]] { state.withLock { $0.chain } }
     var isShown: Bool { state.withLock { !$0.chain.isEmpty } }
 
+    /// False for a resumed session's of which only the sender's own certificate is known.
+    var isWhole: Bool { state.withLock { $0.isWhole } }
+
     /// In the handshake, once.
-    func show(_ chain: [[UInt8]]) {
-        state.withLock { $0.chain = chain }
+    func show(_ chain: [[UInt8]], isWhole: Bool = true) {
+        state.withLock { ($0.chain, $0.isWhole) = (chain, isWhole) }
     }
 
     /// What was found out under these authorities, as long as it holds.

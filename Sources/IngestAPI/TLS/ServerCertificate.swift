@@ -12,6 +12,7 @@ final class ServerCertificate: Sendable {
         var read: TLSFiles.Stamp
         /// Seen changed at the last look, and perhaps still being written.
         var changed: TLSFiles.Stamp?
+        var forgotten: ContinuousClock.Instant?
     }
 
     private let files: TLSFiles
@@ -36,6 +37,18 @@ final class ServerCertificate: Sendable {
     func register(in registry: MetricRegistry) {
         let expires = registry.gauge("sluice_tls_certificate_expires_timestamp_seconds")
         registry.beforeEachText { expires.set(Double(self.current.expires)) }
+    }
+
+    /// Makes the pair's context anew, at most every ten seconds: sessions that were begun with the one before are not resumed.
+    func forgetSessions() {
+        let now = ContinuousClock.now
+        let isDue = state.withLock { state in
+            guard state.forgotten.map({ now > $0 + .seconds(10) }) ?? true else { return false }
+            state.forgotten = now
+            return true
+        }
+        guard isDue, let pair = try? TLSPair(files) else { return }
+        state.withLock { $0.pair = pair }
     }
 
     /// Reads the files again once they have changed and then stayed the same from one look to the next: two files are not written in

@@ -216,4 +216,49 @@ import X509
         #expect(isTaken)
         await world.end()
     }
+
+    /// NIOSSL's client resumes nothing, Python's does.
+    @Test func knowsASenderThatResumesItsSession() async throws {
+        let world = try await World.make()
+        let mac = try world.globex.intermediate("Globex devices").issue(.client("pc-9"))
+        let (chain, key) = (world.tls.folder.path("pc.pem"), world.tls.folder.path("pc-key.pem"))
+        try mac.write(certificate: chain, key: key)
+        let bodies = (0..<6).map { Webhook.body(secondsLater: Int64($0)).replacing(/"machine":"[^"]+",/, with: "") }
+        let script = world.tls.folder.path("resume.py")
+        try Self.resume.write(toFile: script, atomically: true, encoding: .utf8)
+        let run = try await ProcessSpawner.shared.run(
+            ChildCommand(
+                "/usr/bin/python3",
+                [script, "\(world.tls.scene.server.port)", chain, key] + bodies,
+                environment: ["PATH": "/usr/bin:/bin"]
+            )
+        )
+        let expected = ["TLSv1.2", "TLSv1.3"].flatMap { ["\($0) full 200", "\($0) resumed 200", "\($0) resumed 200"] }
+        #expect(run.output.split(separator: "\n").map(String.init) == expected, "\(run.output)")
+        let stored = try await world.tls.scene.migrated.psql("SELECT count(*) FROM events WHERE machine = 'pc-9'")
+        #expect(stored == "6")
+        await world.end()
+    }
+
+    private static let resume = """
+        import socket, ssl, sys
+        port, chain, key, bodies = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            context.maximum_version = version
+            context.load_cert_chain(chain, key)
+            session = None
+            for _ in range(3):
+                connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), session=session)
+                body = bodies.pop(0).encode()
+                head = "POST /hooks HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)
+                connection.sendall(head.encode() + body)
+                status = connection.recv(4096).decode().split(" ")[1]
+                print(connection.version(), "resumed" if connection.session_reused else "full", status)
+                session = connection.session
+                connection.close()
+
+        """
 }

@@ -204,7 +204,7 @@ import Testing
         let wrong = try await scene.server.send("DELETE", "/v1/events", key: scene.query)
         #expect(wrong.status == 405 && wrong.headers["allow"] == "GET, HEAD, POST")
         #expect(try await scene.server.get("/hooks/\(scene.hook)").status == 405)
-        let head = try await scene.server.send("HEAD", "/readyz")
+        let head = try await scene.server.send("HEAD", "/livez")
         #expect(head.status == 200 && head.body.isEmpty)
         await scene.server.stop()
     }

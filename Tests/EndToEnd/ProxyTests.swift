@@ -46,7 +46,8 @@ struct RunningProxy: Sendable {
             text = text.replacing("bind :80 ", with: "bind 127.0.0.1:\(port) ")
         case .caddy:
             // Without certificates, which only somebody outside can give.
-            text = text.replacing("{$PUBLIC_NAME} {", with: "http://127.0.0.1:\(port) {\n\tbind 127.0.0.1")
+            text = text.replacing("http:// {", with: "http://:\(try RunningServer.freePort()) {\n\tbind 127.0.0.1")
+            text = text.replacing("{$PUBLIC_NAME} {", with: "http://:\(port) {\n\tbind 127.0.0.1")
         }
         let file = "\(folder)/configuration"
         try text.write(toFile: file, atomically: true, encoding: .utf8)
@@ -191,8 +192,15 @@ struct RunningProxy: Sendable {
                 all.other += one.other
             }
         }
-        #expect(results.other.isEmpty, "no sender saw an error: \(results.other.prefix(5))")
-        #expect(try await scene.migrated.psql("SELECT count(*) FROM events") == "\(results.stored)")
+        let rows = Int(try await scene.migrated.psql("SELECT count(*) FROM events")) ?? 0
+        if kind == .caddy {
+            // It sends no body to a second server: some are told to come again, and none a lie.
+            #expect(results.other.allSatisfy { $0 == "hook: " || $0 == "event: 503" }, "\(results.other.prefix(5))")
+            #expect(results.stored...(results.stored + results.other.count) ~= rows)
+        } else {
+            #expect(results.other.isEmpty, "no sender saw an error: \(results.other.prefix(5))")
+            #expect(rows == results.stored)
+        }
         await proxy.stop()
         await scene.server.stop()
     }

@@ -52,7 +52,7 @@ final class ClientCertificates: Sendable {
         if verdict.sender == nil {
             logger.debug("A client certificate is no tenant's: unknown, expired, not for clients, or two tenants'")
         } else {
-            chains.remember(chain)
+            chains.keep(chain)
         }
         return verdict.sender
     }
@@ -67,12 +67,13 @@ final class ClientCertificates: Sendable {
     /// Takes any certificate in the handshake, which has proved that the sender has its key. Whose it is is asked when it matters, so that
     /// one that is nobody's, a browser's say, is in nobody's way.
     func take(_ peer: PeerCertificate) -> NIOSSLCustomVerificationCallbackWithMetadata {
-        { chain, promise in
+        { [chains] chain, promise in
             // What is longer than any chain that counts is nobody's, and is not kept.
             if chain.count <= ClientAuthorities.longestChain, let shown = try? chain.map({ try $0.toDERBytes() }),
                 shown.reduce(0, { $0 + $1.count }) <= ClientAuthorities.largestChain
             {
                 peer.show(shown)
+                chains.note(shown)
             }
             promise.succeed(.certificateVerified(VerificationMetadata(nil)))
         }
@@ -86,25 +87,49 @@ final class ClientCertificates: Sendable {
     }
 }
 
-/// What led from certificates that are tenants' to their authorities, for sessions that are resumed. Bounded.
+/// What led from certificates to their authorities, for sessions that are resumed. Bounded: those that are tenants', and apart from them,
+/// so that they never push one of these out, those that nobody has looked at or that are nobody's yet.
 private final class KnownChains: Sendable {
     private static let most = 5_000
+    private static let mostNoted = 1_000
     private static let largest = 16 << 10
 
-    private let rest = Mutex<[[UInt8]: [[UInt8]]]>([:])
+    private struct State {
+        var kept: [[UInt8]: [[UInt8]]] = [:]
+        var noted: [[UInt8]: [[UInt8]]] = [:]
+    }
 
-    func remember(_ chain: [[UInt8]]) {
-        guard let own = chain.first, chain.reduce(0, { $0 + $1.count }) <= Self.largest else { return }
-        rest.withLock { rest in
-            if rest.count >= Self.most, rest[own] == nil {
-                for old in Array(rest.keys.prefix(Self.most / 10)) { rest[old] = nil }
-            }
-            rest[own] = Array(chain.dropFirst())
+    private let state = Mutex(State())
+
+    func note(_ chain: [[UInt8]]) {
+        guard let own = Self.own(chain) else { return }
+        state.withLock { state in
+            guard state.kept[own] == nil else { return }
+            Self.put(chain, own, into: &state.noted, most: Self.mostNoted)
+        }
+    }
+
+    func keep(_ chain: [[UInt8]]) {
+        guard let own = Self.own(chain) else { return }
+        state.withLock { state in
+            state.noted[own] = nil
+            Self.put(chain, own, into: &state.kept, most: Self.most)
         }
     }
 
     /// Nil: it is not known whether there were any.
-    func rest(of own: [UInt8]) -> [[UInt8]]? { rest.withLock { $0[own] } }
+    func rest(of own: [UInt8]) -> [[UInt8]]? { state.withLock { $0.kept[own] ?? $0.noted[own] } }
+
+    private static func own(_ chain: [[UInt8]]) -> [UInt8]? {
+        chain.reduce(0) { $0 + $1.count } <= largest ? chain.first : nil
+    }
+
+    private static func put(_ chain: [[UInt8]], _ own: [UInt8], into chains: inout [[UInt8]: [[UInt8]]], most: Int) {
+        if chains.count >= most, chains[own] == nil {
+            for old in Array(chains.keys.prefix(most / 10)) { chains[old] = nil }
+        }
+        chains[own] = Array(chain.dropFirst())
+    }
 }
 
 /// Keeps up with whether any tenant has an authority.

@@ -13,7 +13,7 @@ enum Statements {
             AwaitsFirstSchema.self, ListSlots.self, ReleaseRefused.self, ExplainRefused.self, CallRecordAct.self, SelectRehearsed.self,
             SchemaDocuments.self, NewestDocument.self, SchemaNumbers.self, SelectUnfilled.self,
             FillSlots.self, EventSpan.self, ListSlotFills.self, NoteSlotFill.self,
-            DatabaseExists.self, CheckIsolation.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
+            DatabaseExists.self, CheckIsolation.self, CheckSQLAccess.self, ComingMonths.self, ServerClock.self, ServerSettings.self,
             GuardedTables.self,
             ApplicationRoles.self, TakeRole.self, PassAttempts.self, AttemptOutcomes.self, ListAudit.self,
             CountSourceEvents.self, FindSource.self, HasEvents.self,

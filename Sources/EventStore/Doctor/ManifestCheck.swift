@@ -5,7 +5,9 @@ struct ManifestCheck: DoctorCheck {
     let name = "manifest"
 
     func run(on connection: Connection, deadline: ContinuousClock.Instant) async throws -> [CheckResult] {
-        let findings = try await connection.examine(CheckIsolation(), deadline: deadline)
+        let findings =
+            try await connection.examine(CheckIsolation(), deadline: deadline)
+            + connection.examine(CheckSQLAccess(), deadline: deadline)
         guard !findings.isEmpty else {
             return [CheckResult(name, .ok, "policies, forced row-level security, roles and grants are as the migrations made them")]
         }

@@ -1,4 +1,5 @@
 package import Access
+import EventCore
 import Synchronization
 
 /// Remembers what was loaded, and loads a value once however many ask for it at the same moment.
@@ -117,10 +118,10 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
                 state.loading[key] = nil
                 if isWorthKeeping(value) {
                     state.fleeting[key] = nil
-                    keep(entry, for: key, in: &state.entries)
+                    state.entries.set(entry, for: key, most: capacity)
                 } else {
                     state.entries[key] = nil
-                    keep(entry, for: key, in: &state.fleeting)
+                    state.fleeting.set(entry, for: key, most: capacity)
                 }
             }
             return value
@@ -128,13 +129,5 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
             state.withLock { $0.loading[key] = nil }
             throw error
         }
-    }
-
-    private func keep(_ entry: Entry, for key: Key, in entries: inout [Key: Entry]) {
-        if entries.count >= capacity, entries[key] == nil {
-            // A tenth at once, so that a full cache does not make room for every value anew.
-            for old in Array(entries.keys.prefix(max(1, capacity / 10))) { entries[old] = nil }
-        }
-        entries[key] = entry
     }
 }

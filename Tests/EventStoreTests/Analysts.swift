@@ -63,20 +63,8 @@ struct Analysts {
         )
     }
 
-    /// Records as a tenant's source `default` takes them, a second after one another.
     func store(_ records: [String], of tenant: TenantRecord? = nil, secondsAgo: Double = 10) async throws {
-        let source = try #require(try await fixture.source(tenant ?? fixture.acme))
-        var mapper = RecordMapper()
-        let events = try records.enumerated().map { place, record in
-            let at = Timestamp(microsecondsSince1970: fixture.now.microsecondsSince1970 - Int64((secondsAgo - Double(place)) * 1_000_000))
-            return try mapper.accept(
-                Array(record.utf8),
-                from: source,
-                receivedAt: at,
-                window: AcceptanceWindow(now: at, retentionDays: 3650)
-            ).get()
-        }
-        _ = try await fixture.writer.store(events, deadline: fixture.deadline)
+        try await fixture.store(records, of: tenant ?? fixture.acme, secondsAgo: secondsAgo)
     }
 
     /// The login is the cluster's, so it would outlive the test.

@@ -2,6 +2,7 @@ import EventCore
 import Foundation
 import Postgres
 import TestSupport
+import Testing
 
 @testable import EventStore
 
@@ -28,6 +29,22 @@ struct Fixture {
             acme: try await administration.createTenant(slug: "acme", name: "Acme", retentionDays: 3650),
             globex: try await administration.createTenant(slug: "globex", name: "Globex", retentionDays: 3650)
         )
+    }
+
+    /// Stores records as a tenant's source `default` takes them, a second after one another.
+    func store(_ records: [String], of tenant: TenantRecord, secondsAgo: Double) async throws {
+        let source = try #require(try await source(tenant))
+        var mapper = RecordMapper()
+        let events = try records.enumerated().map { place, record in
+            let at = Timestamp(microsecondsSince1970: now.microsecondsSince1970 - Int64((secondsAgo - Double(place)) * 1_000_000))
+            return try mapper.accept(
+                Array(record.utf8),
+                from: source,
+                receivedAt: at,
+                window: AcceptanceWindow(now: at, retentionDays: 3650)
+            ).get()
+        }
+        _ = try await writer.store(events, deadline: deadline)
     }
 
     var deadline: ContinuousClock.Instant { .now + .seconds(60) }

@@ -14,18 +14,7 @@ import Testing
             document: SchemaDocument(yaml: "schema: s\nfields:\n" + fields.split(separator: ";").map { "  \($0)\n" }.joined()),
             allowBreaking: true
         )
-        let source = try #require(try await fixture.source(fixture.acme))
-        var mapper = RecordMapper()
-        let events = try records.enumerated().map { place, record in
-            let at = Timestamp(microsecondsSince1970: fixture.now.microsecondsSince1970 - Int64((secondsAgo - Double(place)) * 1_000_000))
-            return try mapper.accept(
-                Array(record.utf8),
-                from: source,
-                receivedAt: at,
-                window: AcceptanceWindow(now: at, retentionDays: 3650)
-            ).get()
-        }
-        _ = try await fixture.writer.store(events, deadline: fixture.deadline)
+        try await fixture.store(records, of: fixture.acme, secondsAgo: secondsAgo)
     }
 
     private func find(_ fixture: Fixture, _ field: String, _ comparison: FieldFilter.Comparison = .equals, _ text: String, limit: Int = 100)

@@ -43,7 +43,7 @@ struct DoctorCommand: AsyncParsableCommand {
         if !results.contains(where: { $0.verdict == .fail }) {
             results += await RequestTrial(base: url, key: try Self.readKey(key), event: try event.map(Self.readEvent)).examine()
         }
-        try conclude(results)
+        try options.conclude(results)
     }
 
     private static func readKey(_ path: String) throws -> APIKey {
@@ -59,17 +59,12 @@ struct DoctorCommand: AsyncParsableCommand {
         return data
     }
 
-    private func conclude(_ results: [CheckResult]) throws {
-        try options.print(results.map(CheckRow.init))
-        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
-    }
-
     private func examineDatabase() async throws {
         let settings = AdminSettings()
         let connection = try await settings.connect()
         let results = await Doctor(connection: connection, checks: Self.checks(settings)).examine()
         await connection.close()
-        try conclude(results)
+        try options.conclude(results)
     }
 }
 
@@ -93,6 +88,14 @@ struct MigrationsCheck: DoctorCheck {
             return [CheckResult(name, .warn, "newer than this tool: \(unknown)", advice: "use the tool of the newer release")]
         }
         return [CheckResult(name, .ok, "all \(status.count) are applied")]
+    }
+}
+
+extension OutputOptions {
+    /// Prints what checks found, and ends with exit status 1 when one failed.
+    func conclude(_ results: [CheckResult]) throws {
+        try print(results.map(CheckRow.init))
+        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
     }
 }
 

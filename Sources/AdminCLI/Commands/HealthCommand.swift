@@ -18,8 +18,7 @@ struct HealthCommand: AsyncParsableCommand {
         let address = url ?? (try? DemoFile.read(AdminSettings().home).baseURL) ?? "http://127.0.0.1:8080"
         try Self.check(address)
         let results = await ServerHealth(base: address).examine()
-        try options.print(results.map(CheckRow.init))
-        if results.contains(where: { $0.verdict == .fail }) { throw ExitCode(1) }
+        try options.conclude(results)
     }
 
     static func check(_ address: String) throws {

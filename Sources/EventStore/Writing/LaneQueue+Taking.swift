@@ -4,7 +4,7 @@ extension LaneQueue {
     /// Gives idle lanes what waits.
     mutating func serve(_ now: Instant) -> [Action] {
         var actions: [Action] = []
-        while let lane = idle.last {
+        while !turns.isEmpty, let lane = idle.last {
             let waiting = turns.count
             guard let batch = takeBatch(now, &actions) else {
                 // What the first in turn had left has ended: others may still have something.

@@ -6,7 +6,7 @@ import EventCore
 /// - Tenants take turns: each batch holds as many records of each waiting tenant as fit evenly. A submission is cut where a
 ///   batch is full, so nobody's turn is longer than another's and no deficit is carried over.
 /// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1).
-/// - While several tenants are about, batches are small, and one that has more waiting than fits into a small batch, a flood, is in
+/// - While several tenants are about, batches are small, and one that has more under way than fits into a small batch, a flood, is in
 ///   a third of the lanes at most and in batches of its own: another's single record neither waits for it to be inserted nor for
 ///   much of it to be flushed, and the processor has room for both.
 /// - A submission counts against the bounds until its last record has an outcome.

@@ -105,7 +105,7 @@ private final class KnownChains: Sendable {
         guard let own = Self.own(chain) else { return }
         state.withLock { state in
             guard state.kept[own] == nil else { return }
-            Self.put(chain, own, into: &state.noted, most: Self.mostNoted)
+            state.noted.set(Array(chain.dropFirst()), for: own, most: Self.mostNoted)
         }
     }
 
@@ -113,7 +113,7 @@ private final class KnownChains: Sendable {
         guard let own = Self.own(chain) else { return }
         state.withLock { state in
             state.noted[own] = nil
-            Self.put(chain, own, into: &state.kept, most: Self.most)
+            state.kept.set(Array(chain.dropFirst()), for: own, most: Self.most)
         }
     }
 
@@ -122,13 +122,6 @@ private final class KnownChains: Sendable {
 
     private static func own(_ chain: [[UInt8]]) -> [UInt8]? {
         chain.reduce(0) { $0 + $1.count } <= largest ? chain.first : nil
-    }
-
-    private static func put(_ chain: [[UInt8]], _ own: [UInt8], into chains: inout [[UInt8]: [[UInt8]]], most: Int) {
-        if chains.count >= most, chains[own] == nil {
-            for old in Array(chains.keys.prefix(most / 10)) { chains[old] = nil }
-        }
-        chains[own] = Array(chain.dropFirst())
     }
 }
 

@@ -39,16 +39,14 @@ final class ServerCertificate: Sendable {
         registry.beforeEachText { expires.set(Double(self.current.expires)) }
     }
 
-    /// Makes the pair's context anew, at most every ten seconds: sessions that were begun with the one before are not resumed.
+    /// Has sessions that were begun before resumed no more, at most every ten seconds.
     func forgetSessions() {
         let now = ContinuousClock.now
-        let isDue = state.withLock { state in
-            guard state.forgotten.map({ now > $0 + .seconds(10) }) ?? true else { return false }
+        state.withLock { state in
+            guard state.forgotten.map({ now > $0 + .seconds(10) }) ?? true else { return }
             state.forgotten = now
-            return true
+            state.pair.forgetSessions()
         }
-        guard isDue, let pair = try? TLSPair(files) else { return }
-        state.withLock { $0.pair = pair }
     }
 
     /// Reads the files again once they have changed and then stayed the same from one look to the next: two files are not written in

@@ -16,7 +16,8 @@ struct TLSPair: Sendable {
     /// For connections that are asked for nothing.
     let context: NIOSSLContext
     /// Asks clients for a certificate; one that has none goes on without.
-    let askingContext: NIOSSLContext
+    private(set) var askingContext: NIOSSLContext
+    private let askingConfiguration: TLSConfiguration
     /// Seconds since 1970.
     let expires: Int
     /// What an operator should know, though it works.
@@ -32,8 +33,9 @@ struct TLSPair: Sendable {
             throw Unusable("TLS_KEY holds no key in PEM that can be read without a passphrase: \(files.key)")
         }
         let configuration = Self.configuration(chain, key)
+        askingConfiguration = Self.asking(configuration)
         guard let context = try? NIOSSLContext(configuration: configuration),
-            let askingContext = try? NIOSSLContext(configuration: Self.asking(configuration))
+            let askingContext = try? NIOSSLContext(configuration: askingConfiguration)
         else {
             throw Unusable("TLS_KEY is not the key of the first certificate in TLS_CERT: \(files.key), \(files.certificate)")
         }
@@ -44,6 +46,12 @@ struct TLSPair: Sendable {
         if isOpenToAll { warnings.append("everybody on this machine may read the file of TLS_KEY") }
         if expires <= time(nil) { warnings.append("the certificate of TLS_CERT has expired") }
         self.warnings = warnings
+    }
+
+    /// Sessions that were begun by showing a certificate are not resumed any more.
+    mutating func forgetSessions() {
+        guard let fresh = try? NIOSSLContext(configuration: askingConfiguration) else { return }
+        askingContext = fresh
     }
 
     private static func configuration(_ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey) -> TLSConfiguration {

@@ -76,6 +76,8 @@ missing_for_test() {
     command -v ps > /dev/null 2>&1 || echo procps
     command -v psql > /dev/null 2>&1 || echo postgresql-client-common postgresql-client
     command -v zsh > /dev/null 2>&1 || echo zsh
+    # For make faults: its library goes into programs whose clock is to be ahead.
+    command -v faketime > /dev/null 2>&1 || echo faketime
     for program in nginx haproxy caddy prometheus promtool; do
         [ -x "/usr/sbin/$program" ] || command -v "$program" > /dev/null 2>&1 || echo "$program" | sed 's/promtool/prometheus/; s/^nginx$/nginx-light/'
     done | sort -u

@@ -6,7 +6,7 @@ enum Statements {
     static let fixed: [any Statement.Type] =
         [
             SetTenant.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self, CursorSecret.self,
-            InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, TransactionNumber.self,
+            InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, EnterLane.self,
             TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
             RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
             InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, ListSchemas.self, LockSchemas.self, PublishSchema.self,

@@ -38,8 +38,23 @@ import Testing
         #expect(table.output.contains("OCCURRED AT") && table.output.split(separator: "\n").count == 2, "\(table.output)")
         let tail = try await SluiceCommand.run(["events", "tail", "acme", "-n", "5", "--output", "json"], on: scene.migrated)
         #expect(tail.status == .exited(0) && tail.output.split(separator: "\n").count == 5, "\(tail.output)")
-        let unknown = try await SluiceCommand.run(["events", "query", "acme", "--where", "colour=red"], on: scene.migrated)
-        #expect(unknown.status == .exited(64) && unknown.output.contains("colour"), "\(unknown.output)")
+        // A field is an option too.
+        for field in [["--serial", Webhook.serial], ["--serial=\(Webhook.serial)"]] {
+            let run = try await SluiceCommand.run(
+                ["events", "query", "acme"] + field + ["--actor", "u1", "--limit", "3", "--output", "json"],
+                on: scene.migrated
+            )
+            #expect(JSONValue(run.output).count == 3, "\(run.output)")
+        }
+        let none = try await SluiceCommand.run(["events", "query", "acme", "--serial", "other", "--output", "json"], on: scene.migrated)
+        #expect(none.status == .exited(0) && JSONValue(none.output).count == 0, "\(none.output)")
+        for (arguments, says) in [
+            (["--where", "colour=red"], "colour"), (["--colour", "red"], "colour"), (["--serial"], "--serial"), (["-z", "1"], "-z"),
+            (["globex"], "globex"), (["--serial", ""], "--serial"),
+        ] {
+            let run = try await SluiceCommand.run(["events", "query", "acme"] + arguments, on: scene.migrated)
+            #expect(run.status == .exited(64) && run.output.contains(says), "\(arguments): \(run.output)")
+        }
         await scene.server.stop()
     }
 
@@ -113,7 +128,7 @@ import Testing
         let changed = try await SluiceCommand.run(arguments + ["--resume"], on: scene.migrated)
         #expect(changed.status == .exited(1) && changed.output.contains("not what its manifest says"), "\(changed.output)")
 
-        let standard = try await SluiceCommand.run(["export", "acme", "--format", "ndjson", "--where", "reason=later"], on: scene.migrated)
+        let standard = try await SluiceCommand.run(["export", "acme", "--format", "ndjson", "--reason", "later"], on: scene.migrated)
         #expect(standard.output.split(separator: "\n").count == 1, "\(standard.output)")
         await scene.server.stop()
     }

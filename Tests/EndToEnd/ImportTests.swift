@@ -37,18 +37,18 @@ import Testing
         let scene = try await Scene.make()
         let folder = try ScratchFolder()
         defer { folder.remove() }
-        try await makeDatabase(folder.path("data.db"), rows: 3_000)
+        try await makeDatabase(folder.path("data.db"), rows: 100_000)
         try "privlog-key-of-reports-0123456789:Reports\n".write(toFile: folder.path("keys"), atomically: true, encoding: .utf8)
-        for (accepted, duplicates) in [(3_000, 0), (0, 3_000)] {
+        for (accepted, duplicates) in [(100_000, 0), (0, 100_000)] {
             let run = try await SluiceCommand.run(
                 ["import", "privlog", folder.path("data.db"), "--tenant", "acme", "--api-keys", folder.path("keys"), "--output", "json"],
                 on: scene.migrated
             )
             #expect(run.status == .exited(0), "\(run.output)")
             let counts = JSONValue(run.output)
-            #expect(counts["rows"].int == 3_000 && counts["stored"].int == 3_000, "\(run.output)")
+            #expect(counts["rows"].int == 100_000 && counts["stored"].int == 100_000, "\(run.output)")
             #expect(counts["accepted"].int == accepted && counts["duplicates"].int == duplicates, "\(run.output)")
-            #expect(try await scene.migrated.psql("SELECT count(*) FROM events") == "3000")
+            #expect(try await scene.migrated.psql("SELECT count(*) FROM events") == "100000")
         }
         let old = ["X-API-Key": "privlog-key-of-reports-0123456789"]
         let isKnown = try await eventually { try await scene.server.get("/get-event-by-user/imp34", headers: old).status == 200 }

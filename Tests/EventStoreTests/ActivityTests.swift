@@ -1,4 +1,5 @@
 import EventCore
+import Postgres
 import TestSupport
 import Testing
 
@@ -54,7 +55,30 @@ import Testing
         let database = fixture.database
         try await fixture.migrated.psql("INSERT INTO quarantine_usage (tenant_id, bytes) VALUES (\(fixture.acme.id.rawValue), 4711)")
         let figures = try await Installation(database).figures(deadline: fixture.deadline).filter { $0.kind == .quarantineBytes }
-        #expect(figures == [OperationsFigure(kind: .quarantineBytes, tenant: "acme", source: nil, value: 4711)])
+        #expect(figures == [OperationsFigure(kind: .quarantineBytes, tenant: "acme", source: nil, task: nil, value: 4711)])
         await database.close()
+    }
+
+    @Test func tellsOfMaintenance() async throws {
+        let fixture = try await Fixture.make()
+        let connection = try await fixture.migrated.connect()
+        let log = MaintenanceLog(connection)
+        func figures() async throws -> [OperationsFigure.Kind: Double] {
+            let all = try await Installation(fixture.database).figures(deadline: fixture.deadline).filter { $0.task == "backup" }
+            return Dictionary(uniqueKeysWithValues: all.map { ($0.kind, $0.value) })
+        }
+        #expect(try await figures().isEmpty)
+        try await log.begin("backup", at: fixture.now)
+        #expect(try await figures().keys.sorted { $0.rawValue < $1.rawValue } == [.taskStarted], "it runs")
+        #expect(try await log.recording("backup", detail: { "\($0) rows" }) { 7 } == 7)
+        let good = try await figures()
+        #expect(good[.taskFailed] == 0 && good[.taskSucceeded] == good[.taskStarted] && good[.taskSeconds] != nil)
+        await #expect(throws: CancellationError.self) {
+            try await log.recording("backup", detail: { "" }) { throw CancellationError() }
+        }
+        let bad = try await figures()
+        #expect(bad[.taskFailed] == 1 && bad[.taskSucceeded] == good[.taskSucceeded] && bad[.taskStarted] != good[.taskStarted])
+        #expect(try await fixture.migrated.psql("SELECT runs, failures FROM maintenance") == "3|1")
+        await connection.close()
     }
 }

@@ -90,6 +90,54 @@ import Testing
         #expect(doubts.finding(key) == .known)
     }
 
+    /// Its sender would otherwise come back until it had every lane.
+    @Test func storesTheOthersWhileATransactionHoldsARow() async throws {
+        let fixture = try await Fixture.make()
+        let events = (0..<20).map { fixture.event(fixture.acme, secondsAgo: Double($0), name: "\($0)") }
+        let held = events[7]
+        try await fixture.writer.store([held], deadline: fixture.deadline)
+        try await fixture.migrated.psql("CREATE TABLE held AS SELECT * FROM events; DELETE FROM events")
+        let holder = try await fixture.migrated.connect()
+        try await holder.executeScript("BEGIN; INSERT INTO sluice.events SELECT * FROM sluice.held", deadline: fixture.deadline)
+        let statistics = try await fixture.writer.withLanes(LaneSettings(lanes: 1)) { lanes in
+            let whole = await #expect(throws: EngineError.self) { _ = try await submit(events, fixture, to: lanes) }
+            #expect(whole?.code == .held)
+            // What came with it is stored, and the only lane is free although the row is still held.
+            for event in events where event.id != held.id {
+                #expect(try await submit([event], fixture, to: lanes) == [.duplicate])
+            }
+            let batches = lanes.statistics.batches
+            let again = await #expect(throws: EngineError.self) { _ = try await submit([held], fixture, to: lanes) }
+            #expect(again?.code == .held)
+            #expect(lanes.statistics.batches == batches + 1)
+            try await holder.executeScript("ROLLBACK", deadline: fixture.deadline)
+            #expect(
+                try await eventually(within: .seconds(30)) {
+                    let outcomes = try? await submit([held], fixture, to: lanes)
+                    return outcomes == [.accepted]
+                }
+            )
+            return lanes.statistics
+        }
+        await holder.close()
+        #expect(statistics.held >= 2)
+        #expect(try await fixture.migrated.psql("SELECT count(*) FROM events") == "20")
+    }
+
+    @Test func asksForAHeldRowAgainAfterAWhile() {
+        let rows = HeldRows()
+        let now = ContinuousClock.now
+        let key = EventKey(tenant: TenantID(rawValue: 1), occurredAt: .epoch, id: EventID(high: 1, low: 2))
+        #expect(rows.isCalm(now: now))
+        rows.insert(key, now: now)
+        #expect(rows.contains(key, now: now))
+        #expect(!rows.contains(EventKey(tenant: key.tenant, occurredAt: .epoch, id: EventID(high: 1, low: 3)), now: now))
+        #expect(!rows.isCalm(now: now))
+        #expect(!rows.contains(key, now: now + HeldRows.pause))
+        #expect(!rows.isCalm(now: now + HeldRows.pause))
+        #expect(rows.isCalm(now: now + HeldRows.caution))
+    }
+
     @Test func losesAndDoublesNothingWhileItsBackendsAreKilled() async throws {
         let fixture = try await Fixture.make()
         let killer = try await fixture.migrated.connect()

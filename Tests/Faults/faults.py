@@ -9,7 +9,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from sluicefaults import selfcheck, crashes, exhaustion, network, races  # noqa: E402, F401  importing makes their rows, in this order
+from sluicefaults import selfcheck, clock, crashes, exhaustion, network, races  # noqa: E402, F401  importing makes their rows, in this order
 from sluicefaults.runner import main  # noqa: E402
 
 if __name__ == "__main__":

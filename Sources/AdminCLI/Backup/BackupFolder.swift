@@ -10,6 +10,8 @@ struct BackupFolder: Sendable {
         /// Nil: it did not come to its end.
         let manifest: BackupManifest?
         let modifiedAt: Date
+
+        var summary: String { "\(name): \(manifest?.totalRows ?? 0) rows" }
     }
 
     static let monthsName = "months"

@@ -26,6 +26,26 @@ struct FilterOptions: ParsableArguments {
     @Option(name: .customLong("where"), help: "field=value, field>=value or field<=value, of a schema field; may be repeated.")
     var conditions: [FieldCondition] = []
 
+    /// In their order, with their values.
+    @Argument(parsing: .allUnrecognized, help: ArgumentHelp("A schema field's value: --serial C02X.", valueName: "--field value"))
+    var others: [String] = []
+
+    mutating func validate() throws {
+        var rest = others[...]
+        others = []
+        while let option = rest.popFirst() {
+            guard option.hasPrefix("--"), option.count > 2 else { throw ValidationError("unexpected argument \(option)") }
+            let parts = option.dropFirst(2).split(separator: "=", maxSplits: 1)
+            guard let name = parts.first, let value = parts.count == 2 ? String(parts[1]) : rest.popFirst() else {
+                throw ValidationError("\(option) is an option of no command; as a schema field it needs a value")
+            }
+            guard let condition = FieldCondition(field: String(name), .equals, value) else {
+                throw ValidationError("\(option) has no value that a field can have")
+            }
+            conditions.append(condition)
+        }
+    }
+
     func filter(order: EventOrder) -> EventFilter {
         EventFilter(
             from: from?.time,
@@ -53,12 +73,15 @@ struct FieldCondition: ExpressibleByArgument, Sendable {
     init?(argument: String) {
         for (sign, comparison) in [(">=", FieldFilter.Comparison.min), ("<=", .max), ("=", .equals)] {
             guard let place = argument.range(of: sign), place.lowerBound > argument.startIndex else { continue }
-            let text = String(argument[place.upperBound...])
-            guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
-            filter = FieldFilter(field: String(argument[..<place.lowerBound]), comparison: comparison, text: text)
+            self.init(field: String(argument[..<place.lowerBound]), comparison, String(argument[place.upperBound...]))
             return
         }
         return nil
+    }
+
+    init?(field: String, _ comparison: FieldFilter.Comparison, _ text: String) {
+        guard !field.isEmpty, !text.isEmpty, !text.utf8.contains(0) else { return nil }
+        filter = FieldFilter(field: field, comparison: comparison, text: text)
     }
 }
 

@@ -65,7 +65,7 @@ struct MaintenanceTasks: Sendable {
             )
             let entry = try await creator.create()
             let pruned = try folder.prune(olderThan: days, now: Date())
-            return "\(entry.name): \(entry.manifest?.totalRows ?? 0) rows; \(pruned.count) old ones deleted"
+            return "\(entry.summary); \(pruned.count) old ones deleted"
         }
     }
 

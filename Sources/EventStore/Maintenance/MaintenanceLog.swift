@@ -54,6 +54,25 @@ package struct MaintenanceLog: Sendable {
         }
     }
 
+    /// Does it now, and writes it down as a run of the task.
+    ///
+    /// - Parameter detail: what was done.
+    package func recording<T>(_ task: String, detail: (T) -> String, _ work: () async throws -> T) async throws -> T {
+        let begun = ContinuousClock.now
+        try await begin(task, at: .now())
+        let seconds = { begun.duration(to: .now) / .seconds(1) }
+        let result: T
+        do {
+            result = try await work()
+        } catch {
+            // What went wrong is told, whether or not it can be written down.
+            try? await finish(task, at: .now(), succeeded: false, seconds: seconds(), detail: "\(error)")
+            throw error
+        }
+        try await finish(task, at: .now(), succeeded: true, seconds: seconds(), detail: detail(result))
+        return result
+    }
+
     package func begin(_ task: String, at time: Timestamp) async throws {
         try await connection.asOwner { connection, deadline in
             _ = try connection.execute(BeginMaintenance(task: task, time: time), deadline: deadline)

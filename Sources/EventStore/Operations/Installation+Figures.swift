@@ -12,12 +12,19 @@ package struct OperationsFigure: Sendable, Equatable {
         case sourceLastRequest = "source_last_request"
         case sourceUsualGap = "source_usual_gap"
         case sourceQuiet = "source_quiet"
+        /// Of a maintenance task: Unix seconds of its last start, and of the last that came to a good end; seconds; 1 when its last run failed.
+        case taskStarted = "task_started"
+        case taskSucceeded = "task_succeeded"
+        case taskSeconds = "task_seconds"
+        case taskFailed = "task_failed"
     }
 
     package let kind: Kind
     /// Slugs, where the figure is about one tenant or source.
     package let tenant: String?
     package let source: String?
+    /// Its name, where the figure is about maintenance.
+    package let task: String?
     package let value: Double
 }
 
@@ -53,7 +60,18 @@ extension Installation {
 
 struct OperationsFigures: Statement {
     static let name = "operations_figures"
-    static let sql = "SELECT figure, tenant, source, value FROM sluice.operations_figures()"
+    static let sql = """
+        SELECT figure, tenant, source, NULL AS task, value FROM sluice.operations_figures()
+        UNION ALL
+        SELECT f.figure, NULL, NULL, m.task, f.value
+        FROM sluice.maintenance_state() m,
+             LATERAL (VALUES ('task_started', date_part('epoch', m.started_at)),
+                             ('task_succeeded', date_part('epoch', m.succeeded_at)),
+                             ('task_seconds', CASE WHEN m.finished_at IS NOT NULL THEN m.seconds END),
+                             ('task_failed', CASE WHEN m.finished_at IS NULL THEN NULL
+                                                  WHEN m.succeeded_at = m.started_at THEN 0 ELSE 1 END)) f (figure, value)
+        WHERE f.value IS NOT NULL
+        """
 
     func bind(_ bindings: inout Bindings) {}
 
@@ -64,7 +82,8 @@ struct OperationsFigures: Statement {
             kind: kind,
             tenant: try row.decodeIfPresent(1),
             source: try row.decodeIfPresent(2),
-            value: try row.decode(3)
+            task: try row.decodeIfPresent(3),
+            value: try row.decode(4)
         )
     }
 }

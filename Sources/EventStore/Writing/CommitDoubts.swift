@@ -1,12 +1,21 @@
 import EventCore
 import Postgres
 
-/// The number of this transaction, known before anything else of it happens, so that its fate can be asked for later.
-struct TransactionNumber: Statement {
-    static let name = "transaction_number"
-    static let sql = "SELECT pg_current_xact_id()::text"
+/// Begins a transaction of a lane: its role, how long it waits for a row that another transaction holds, and its number,
+/// known before anything else of it happens, so that its fate can be asked for later.
+struct EnterLane: Statement {
+    static let name = "enter_lane"
+    static let sql = """
+        SELECT pg_current_xact_id()::text, set_config('role', $1, true), set_config('lock_timeout', $2, true)
+        """
 
-    func bind(_ bindings: inout Bindings) {}
+    let role: String
+    let lockWait: Duration
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(role)
+        bindings.append("\(Int64(lockWait / .milliseconds(1)))ms")
+    }
 
     static func decode(_ row: Row) throws(PostgresError) -> String { try row.decode(0) }
 }
@@ -56,7 +65,7 @@ struct CommitDoubts {
         }
     }
 
-    /// - Parameter fate: as `pg_xact_status` has it. One still in progress holds no row of ours: writing those again would have waited.
+    /// - Parameter fate: as `pg_xact_status` has it. One still in progress holds no row of ours: those could not have been written again.
     mutating func resolve(_ place: Int, fate: String?) {
         tries[place].isCommitted = fate == "committed"
         tries[place].isResolved = fate != nil

@@ -7,6 +7,8 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
         case deadlinePassed
         /// PostgreSQL does not store anything now.
         case unavailable
+        /// Another transaction holds a record's row, and does not end.
+        case held
         /// The reply to COMMIT was lost, and nobody can tell any more whether these rows were new.
         case outcomeUnknown
         /// The lanes take no more.
@@ -25,6 +27,7 @@ package struct EngineError: Error, Sendable, Hashable, CustomStringConvertible {
 
 extension EngineError {
     static let queueFull = EngineError(.queueFull, "as many records wait as may")
+    static let held = EngineError(.held, "another transaction holds the row of one of the records, and does not end")
     static let deadlinePassed = EngineError(.deadlinePassed, "the records could not be stored by the deadline")
     static let stopping = EngineError(.stopping, "the lanes are stopping")
 }

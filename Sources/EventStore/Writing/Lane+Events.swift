@@ -10,7 +10,7 @@ extension Lane {
         var hasAskedForMonths = false
         while !items.isEmpty {
             do throws(PostgresError) {
-                let attempt = try await write(items, work.deadline)
+                let attempt = try await write(items, work)
                 guard let doubt = attempt.doubt else {
                     await resolve(&doubts, work.deadline)
                     items = try settle(items, attempt, &doubts, &work)
@@ -23,6 +23,11 @@ extension Lane {
                 switch LaneFault(error) {
                 case .row where items.count == 1:
                     return refuse(items[0], .unstorable, &work)
+                case .held where items.count == 1:
+                    return setAside(items[0])
+                case .held:
+                    work.lockWait = BatchWork.shortLockWait
+                    fallthrough
                 case .row:
                     let middle = items.count / 2
                     try await store(Array(items[..<middle]), doubts, &work)
@@ -54,11 +59,13 @@ extension Lane {
     }
 
     /// One transaction. Its number is on its way before anything is inserted, and the inserted rows' keys before COMMIT runs.
-    private func write(_ items: [EventItem], _ deadline: ContinuousClock.Instant) async throws(PostgresError) -> Attempt {
-        let connection = try await session(deadline)
+    private func write(_ items: [EventItem], _ work: BatchWork) async throws(PostgresError) -> Attempt {
+        let connection = try await session(work.deadline)
         let sorted = Self.inOrder(items)
         let hasClaims = items.contains { $0.explicitKey != nil }
-        var queries = [lanes.login.role, TransactionNumber().query]
+        // Found held, it leaves time for the others of its batch.
+        let lockWait = min(work.lockWait, max(.milliseconds(10), ContinuousClock.now.duration(to: work.deadline) / 2))
+        var queries = [EnterLane(role: lanes.login.role, lockWait: lockWait).query]
         if hasClaims {
             queries += [ClaimIDs(items: sorted).query, FindClaims(items: sorted).query, InsertClaimedEvents(items: sorted).query]
         } else {
@@ -66,13 +73,13 @@ extension Lane {
         }
         let result = try await connection.attemptTransaction(
             queries,
-            flushingAfter: [1, queries.count - 1],
-            deadline: deadline
+            flushingAfter: [0, queries.count - 1],
+            deadline: work.deadline
         )
         var attempt = Attempt()
         attempt.doubt = result.doubt
-        if result.results.count > 1 { attempt.number = try result.results[1].decode(TransactionNumber.self).first }
-        if hasClaims, result.results.count > 3 { attempt.claims = try result.results[3].decode(FindClaims.self) }
+        if let first = result.results.first { attempt.number = try first.decode(EnterLane.self).first }
+        if hasClaims, result.results.count > 2 { attempt.claims = try result.results[2].decode(FindClaims.self) }
         if result.results.count == queries.count { attempt.inserted = try result.results[queries.count - 1].decode(InsertEvents.self) }
         return attempt
     }

@@ -48,7 +48,7 @@ extension Lane {
             do throws(PostgresError) {
                 return try await body(try await session(deadline))
             } catch {
-                let isPassing = error.code == .outcomeUnknown || LaneFault(error) == .passing
+                let isPassing = error.code == .outcomeUnknown || [.passing, .held].contains(LaneFault(error))
                 guard isPassing, ContinuousClock.now < deadline else { throw EngineError(error) }
             }
             counters.count { $0.retries += 1 }

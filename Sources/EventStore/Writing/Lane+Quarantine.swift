@@ -42,7 +42,8 @@ extension Lane {
         on connection: Connection,
         _ deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [KeepRefused.Output] {
-        let results = try await connection.transaction([lanes.login.role, query], deadline: deadline)
+        let enter = EnterLane(role: lanes.login.role, lockWait: BatchWork.longLockWait)
+        let results = try await connection.transaction([enter.query, query], deadline: deadline)
         return try results[1].decode(KeepRefused.self)
     }
 }

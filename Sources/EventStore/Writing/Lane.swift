@@ -56,7 +56,7 @@ final class Lane {
             }
         }
         do throws(EngineError) {
-            events = try await haveMonths(events, &work)
+            events = try await haveMonths(withoutHeld(events, &work), &work)
             try await store(events, CommitDoubts(), &work)
             try await keepRefused(work)
         } catch {
@@ -123,7 +123,14 @@ final class Lane {
 
 /// What is on the way between the steps of one batch.
 struct BatchWork {
+    /// Longer than any transaction of ours takes on a healthy server.
+    static let longLockWait = Duration.seconds(2)
+    /// While some row is known to be held, or it is being found which are.
+    static let shortLockWait = Duration.milliseconds(50)
+
     let deadline: ContinuousClock.Instant
+    /// How long a transaction of this batch waits for a row that another one holds.
+    var lockWait = longLockWait
     /// What goes to quarantine after the events.
     var refused: [RefusedItem] = []
 }

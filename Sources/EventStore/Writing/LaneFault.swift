@@ -6,6 +6,8 @@ enum LaneFault {
     case row
     /// A row's partition is not there.
     case month
+    /// Another transaction holds one of the rows, or its table, and does not end.
+    case held
     /// Worth another try, on a new connection when this one is gone.
     case passing
     /// Not for this batch, but perhaps for the next: the reason may go away.
@@ -18,6 +20,7 @@ enum LaneFault {
         case .server(.checkViolation) where error.constraint == nil: self = .month
         // Cancelled by an administrator; our own deadline has an error of its own.
         case .server(.queryCanceled): self = .passing
+        case .server(.lockNotAvailable): self = .held
         case .server(let state):
             switch state.classCode {
             // Data exceptions, integrity constraints, program limits (a jsonb string or an index row that is too large).

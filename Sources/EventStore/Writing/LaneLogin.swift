@@ -7,10 +7,11 @@ package enum LaneLogin: Sendable {
     /// The operator's, a superuser or a member of `sluice_owner`, and writes as that.
     case `operator`
 
-    var role: Query {
+    /// The role that its transactions take.
+    var role: String {
         switch self {
-        case .api: Role.writer
-        case .operator: Role.owner
+        case .api: "sluice_writer"
+        case .operator: "sluice_owner"
         }
     }
 

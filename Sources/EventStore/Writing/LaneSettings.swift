@@ -35,6 +35,8 @@ package struct LaneStatistics: Sendable, Equatable {
     package internal(set) var quarantined = 0
     /// Transactions that were tried again: deadlocks, lost connections.
     package internal(set) var retries = 0
+    /// Records that were turned away because another transaction held their row.
+    package internal(set) var held = 0
     /// COMMITs whose reply was lost.
     package internal(set) var lostReplies = 0
 

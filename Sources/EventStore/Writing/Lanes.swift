@@ -36,6 +36,7 @@ package final class Lanes: Sendable {
     private let configuration: ConnectionConfiguration
     private let count: Int
     private let counters = LaneCounters()
+    let held = HeldRows()
     let login: LaneLogin
 
     /// - Parameter login: whose connections these are.

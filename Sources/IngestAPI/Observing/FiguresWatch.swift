@@ -10,7 +10,9 @@ struct FiguresWatch: Service {
     private static let names: [OperationsFigure.Kind: String] = [
         .monthsAhead: "sluice_partition_months_ahead", .quarantineBytes: "sluice_quarantine_bytes",
         .sourceLastRequest: "sluice_source_last_request_timestamp_seconds", .sourceUsualGap: "sluice_source_usual_gap_seconds",
-        .sourceQuiet: "sluice_source_quiet",
+        .sourceQuiet: "sluice_source_quiet", .taskStarted: "sluice_maintenance_last_start_timestamp_seconds",
+        .taskSucceeded: "sluice_maintenance_last_success_timestamp_seconds", .taskSeconds: "sluice_maintenance_last_duration_seconds",
+        .taskFailed: "sluice_maintenance_failed",
     ]
 
     let installation: Installation
@@ -48,6 +50,7 @@ struct FiguresWatch: Service {
             var labels: [(String, String)] = []
             if let tenant = figure.tenant { labels.append(("tenant", tenant)) }
             if let source = figure.source { labels.append(("source", source)) }
+            if let task = figure.task { labels.append(("task", task)) }
             registry.gauge(name, labels).set(figure.value)
         }
     }

@@ -42,6 +42,7 @@ enum MetricCatalog {
         MetricDescription("sluice_lane_batches_total", "Batches that lanes took."),
         MetricDescription("sluice_lane_batch_records", "Records in a batch.", bounds: LaneStatistics.BatchSizes.bounds.map(Double.init)),
         MetricDescription("sluice_lane_retries_total", "Transactions that were tried again: deadlocks, lost connections."),
+        MetricDescription("sluice_lane_held_records_total", "Records turned away because another transaction held their row."),
         MetricDescription("sluice_lane_lost_replies_total", "COMMITs whose reply was lost."),
     ]
 
@@ -59,6 +60,13 @@ enum MetricCatalog {
         MetricDescription("sluice_source_last_request_timestamp_seconds", "When a source last sent a record."),
         MetricDescription("sluice_source_usual_gap_seconds", "Between two requests of a source, lately."),
         MetricDescription("sluice_source_quiet", "1 when a source is silent for longer than it ever was lately."),
+        MetricDescription("sluice_maintenance_last_start_timestamp_seconds", "When a task of sluice maintain was last begun."),
+        MetricDescription(
+            "sluice_maintenance_last_success_timestamp_seconds",
+            "When the last run of a task that came to a good end was begun; of backup: the last backup."
+        ),
+        MetricDescription("sluice_maintenance_last_duration_seconds", "How long its last run took."),
+        MetricDescription("sluice_maintenance_failed", "1 when its last run failed."),
         MetricDescription("sluice_figures_age_seconds", "Since the database was last asked for the figures above."),
     ]
 

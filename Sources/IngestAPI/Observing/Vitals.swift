@@ -22,6 +22,7 @@ enum Vitals {
         let batches = registry.counter("sluice_lane_batches_total")
         let sizes = registry.histogram("sluice_lane_batch_records")
         let retries = registry.counter("sluice_lane_retries_total")
+        let held = registry.counter("sluice_lane_held_records_total")
         let lost = registry.counter("sluice_lane_lost_replies_total")
         registry.beforeEachText {
             let statistics = lanes.statistics
@@ -32,6 +33,7 @@ enum Vitals {
             batches.follow(total: Int64(statistics.batches))
             sizes.follow(counts: statistics.batchSizes.counts, sum: Double(statistics.batchSizes.records))
             retries.follow(total: Int64(statistics.retries))
+            held.follow(total: Int64(statistics.held))
             lost.follow(total: Int64(statistics.lostReplies))
         }
     }

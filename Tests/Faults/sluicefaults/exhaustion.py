@@ -202,14 +202,14 @@ class Crowd:
             one.close()
 
 
-@row("500 idle and 500 dripping connections, and load beside them")
+@row("5,000 idle and 500 dripping connections, and load beside them")
 def crowd(trial: Trial) -> None:
     api = trial.api()
     drip = Request([trial.event("drip")], trial.tenant.ingest_key)
     with trial.load(api):
         trial.flow()
         before, begin = trial.journal.acks, time.monotonic()
-        many = Crowd(api.port, drip.bytes(), 500, 500)
+        many = Crowd(api.port, drip.bytes(), 5_000, 500)
         trial.ends.callback(many.end)
         until("the API gave up on those that drip", lambda: not many.dripping, DEADLINE + 15)
         took = time.monotonic() - begin

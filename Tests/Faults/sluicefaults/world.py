@@ -31,18 +31,20 @@ class Tenant:
     hook_key: str
 
 
-def make_tenant(cluster: Cluster, name: str) -> Tenant:
-    def sluice(*arguments: str) -> Any:
-        settings = environment(DATABASE_URL=cluster.admin_url)
-        command = [binary("sluice"), *arguments, "--output", "json"]
-        done = subprocess.run(command, cwd="/", env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode:
-            raise SystemExit(f"sluice {' '.join(arguments)} exited {done.returncode}: {done.stderr[-800:]}")
-        return json.loads(done.stdout)
+def sluice(cluster: Cluster, *arguments: str) -> Any:
+    """What the command prints."""
+    settings = environment(DATABASE_URL=cluster.admin_url)
+    command = [binary("sluice"), *arguments, "--output", "json"]
+    done = subprocess.run(command, cwd="/", env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise SystemExit(f"sluice {' '.join(arguments)} exited {done.returncode}: {done.stderr[-800:]}")
+    return json.loads(done.stdout)
 
-    sluice("tenant", "create", name, "--retention-days", "3650")
-    sluice("schema", "apply", name, "privileges-webhook")
-    keys = [str(sluice("key", "create", name, "--kind", kind)["key"]) for kind in ("ing", "hook")]
+
+def make_tenant(cluster: Cluster, name: str) -> Tenant:
+    sluice(cluster, "tenant", "create", name, "--retention-days", "3650")
+    sluice(cluster, "schema", "apply", name, "privileges-webhook")
+    keys = [str(sluice(cluster, "key", "create", name, "--kind", kind)["key"]) for kind in ("ing", "hook")]
     return Tenant(name, keys[0], keys[1])
 
 
@@ -85,7 +87,8 @@ class Trial:
         self.apis: list[API] = []
         self._cluster: Cluster | None = None
         self._tenant: Tenant | None = None
-        self.timestamp = int(time.time()) - 3600
+        self.timestamp, self.spread = int(time.time()) - 3600, 600
+        """Events are of these last seconds before it."""
 
     # ── What there is ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,7 +126,7 @@ class Trial:
 
     def event(self, name: str, *, good: bool = True, size: int = 0, seconds_ago: int = 0) -> Event:
         number = len(name) * 7 + sum(name.encode())
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.timestamp - number % 600 - seconds_ago))
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.timestamp - number % self.spread - seconds_ago))
         reason = f"because of {name}" + " x" * (size // 2)
         return Event(name, stamp, f"machine-{number % 97}", f"S{number % 1000:04d}" if good else None, number % 2 == 0, reason[:1024])
 

@@ -23,11 +23,9 @@ struct TLSFiles: Sendable, Equatable {
     /// What tells one state of the two files from another without reading them; renewals replace files, links and folders of links.
     struct Stamp: Sendable, Equatable {
         struct File: Sendable, Equatable {
-            let device: UInt64
-            let inode: UInt64
-            let size: Int64
-            let seconds: Int
-            let nanoseconds: Int
+            let number: Int
+            let size: Int
+            let modifiedAt: Date
         }
 
         /// Nil: it is not there.
@@ -38,14 +36,11 @@ struct TLSFiles: Sendable, Equatable {
     var stamp: Stamp { Stamp(certificate: Self.stamp(of: certificate), key: Self.stamp(of: key)) }
 
     private static func stamp(of path: String) -> Stamp.File? {
-        var facts = stat()
-        guard stat(path, &facts) == 0 else { return nil }
+        guard let facts = try? facts(of: path) else { return nil }
         return Stamp.File(
-            device: UInt64(facts.st_dev),
-            inode: UInt64(facts.st_ino),
-            size: Int64(facts.st_size),
-            seconds: facts.st_mtim.tv_sec,
-            nanoseconds: facts.st_mtim.tv_nsec
+            number: facts[.systemFileNumber] as? Int ?? 0,
+            size: facts[.size] as? Int ?? 0,
+            modifiedAt: facts[.modificationDate] as? Date ?? .distantPast
         )
     }
 
@@ -53,20 +48,24 @@ struct TLSFiles: Sendable, Equatable {
     ///
     /// - Parameter variable: the setting that names the file, for the error; nothing of the file itself is in it.
     static func contents(of path: String, named variable: String) throws(TLSPair.Unusable) -> (bytes: [UInt8], isOpenToAll: Bool) {
-        // Opened without waiting: a pipe of that name must not hold the server up.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            throw TLSPair.Unusable("\(variable) cannot be read: \(path): \(String(cString: strerror(errno)))")
+        do {
+            let facts = try facts(of: path)
+            // A pipe of that name must not hold the server up.
+            guard facts[.type] as? FileAttributeType == .typeRegular else { throw TLSPair.Unusable("\(variable) is no file: \(path)") }
+            guard facts[.size] as? Int ?? 0 <= largestFile else { throw TLSPair.Unusable("\(variable) is larger than 1 MiB: \(path)") }
+            let data = try Data(contentsOf: URL(filePath: path))
+            return (Array(data), (facts[.posixPermissions] as? Int ?? 0) & 0o004 != 0)
+        } catch let unusable as TLSPair.Unusable {
+            throw unusable
+        } catch {
+            throw TLSPair.Unusable("\(variable) cannot be read: \(path): \(error.localizedDescription)")
         }
-        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        var facts = stat()
-        guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
-            throw TLSPair.Unusable("\(variable) is no file: \(path)")
-        }
-        guard facts.st_size <= largestFile, let data = try? file.read(upToCount: largestFile) else {
-            throw TLSPair.Unusable("\(variable) cannot be read, or is larger than 1 MiB: \(path)")
-        }
-        return (Array(data), facts.st_mode & S_IROTH != 0)
+    }
+
+    /// Of what a link leads to.
+    private static func facts(of path: String) throws -> [FileAttributeKey: Any] {
+        let target = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
+        return try FileManager.default.attributesOfItem(atPath: target)
     }
 
     private static let largestFile = 1 << 20

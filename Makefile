@@ -14,7 +14,7 @@ FAULTS_FLAGS ?=
 SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run $(wildcard client/macos/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: faults kill-loop fluent-bit help setup build run test bench lint format clean
+.PHONY: faults kill-loop pooled fluent-bit help setup build run test bench lint format clean
 export SWIFT_BUILD_FLAGS TEST_FLAGS
 
 help: ## list these targets
@@ -32,6 +32,10 @@ run: build ## build, then run everything on this machine: PostgreSQL, migrations
 test: ## build and run all tests; they start the PostgreSQL that they need
 	@scripts/setup.sh test
 	@scripts/test.sh
+
+pooled: ## the end-to-end tests once more, with every server behind PgBouncer in transaction mode
+	@scripts/setup.sh test
+	@SLUICE_TEST_POOLER=1 TEST_FLAGS='--filter EndToEndTests' scripts/test.sh
 
 bench: ## measure a release build beside plain SQL; BENCH=single for one: see docs/performance.md
 	@scripts/setup.sh bench

@@ -69,7 +69,13 @@ def check_tools() -> None:
 def run(name: str, options: Options, command: list[str]) -> Report:
     print(f"bench: {name}", file=sys.stderr, flush=True)
     context: dict[str, object] = {"command": command, **describe_commit(), "machine": describe_machine(options.scratch)}
-    report = BENCHMARKS[name](options, Report(name, context))
+    report = Report(name, context)
+    try:
+        BENCHMARKS[name](options, report)
+    except Broken:
+        # What was measured until then.
+        report.print()
+        raise
     report.print()
     report.write()
     return report

@@ -195,7 +195,7 @@ def _drop(server: Server, sender: Sender, months: list[datetime.date], report: R
         time.sleep(4)
         began = time.monotonic()
         try:
-            server.sluice("retention", "run", "--yes")
+            server.sluice("retention", "run", "--yes", patience=900)
             took.append(time.monotonic() - began)
         except Exception as error:  # handed to the main thread
             failure.append(error)

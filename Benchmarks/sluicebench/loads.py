@@ -171,18 +171,35 @@ def open_loop(
 # ── SQL, beside it ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def pgbench(server: Server, script: pathlib.Path, seconds: float, clients: int = 16) -> Run:
+def pgbench(server: Server, script: pathlib.Path, seconds: float, clients: int = 16, rate: float | None = None) -> Run:
+    """With a rate, an open loop too: latencies count from when each transaction was due."""
     command = [
         "pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", f"{max(1, round(seconds))}",
         "-D", "expires=2030-11-06T17:24:31Z", "-f", str(script),
     ]
+    prefix = server.private / "pgbench"
+    if rate is not None:
+        command += ["-R", f"{rate:.0f}", "--log", f"--log-prefix={prefix}"]
     output, _, cpu = measured(server, lambda: run_program(command, server.database_environment(), seconds + 60))
     done = re.search(r"number of transactions actually processed: (\d+)", output)
-    rate = re.search(r"tps = ([0-9.]+) \(without initial connection time\)", output)
+    reached = re.search(r"tps = ([0-9.]+) \(without initial connection time\)", output)
     failed = re.search(r"number of failed transactions: (\d+)", output)
-    if done is None or rate is None or (failed is not None and int(failed[1])):
+    if done is None or reached is None or (failed is not None and int(failed[1])):
         raise Broken(f"pgbench: {output[-800:]}")
-    return Run("pgbench", int(done[1]), int(done[1]) / float(rate[1]), cpu, {"tps": float(rate[1])})
+    detail: dict[str, object] = {"tps": float(reached[1])}
+    if rate is not None:
+        detail["latency_us"] = _pgbench_latencies(prefix)
+    return Run("pgbench", int(done[1]), int(done[1]) / float(reached[1]), cpu, detail)
+
+
+def _pgbench_latencies(prefix: pathlib.Path) -> dict[str, int]:
+    """A log's third column is the microseconds of each transaction, its wait for a client included."""
+    times: list[int] = []
+    for file in prefix.parent.glob(f"{prefix.name}.*"):
+        times += [int(line.split()[2]) for line in file.read_text().splitlines()]
+        file.unlink()
+    times.sort()
+    return {name: times[min(len(times) - 1, int(len(times) * share))] for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999))}
 
 
 def copy(server: Server, file: pathlib.Path, rows: int) -> Run:

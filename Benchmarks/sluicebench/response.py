@@ -7,22 +7,23 @@ import threading
 import time
 
 from .failure import Broken
-from .loads import Run, block_plan, open_loop, post_blocks, post_singles, sap_plan
+from .loads import Run, block_plan, open_loop, pgbench, post_blocks, post_singles, sap_plan
 from .options import Options
 from .report import Bar, Report
 from .server import Server
 from .tenancy import check_stored, fluent_bit_sender, sap_sender
+from .versus import insert_script
 
 FLOOD_SECONDS = 20.0
 QUIET_RATE = 200.0
 
 
 def latency(options: Options, report: Report) -> Report:
-    """Single posts at half of what `single` measured, from the time that each was due."""
+    """Single posts at half of what `single` measured, from the time that each was due; beside them pgbench's INSERT at the same rate."""
     with Server(options.scratch) as server:
         report.context |= options.describe(server)
-        sender = sap_sender(server)
-        plan = sap_plan(server, sender)
+        sender, other = sap_sender(server), sap_sender(server, "plain-sql")
+        plan, script = sap_plan(server, sender), insert_script(server, other)
         acknowledged, cut_off = 0, 0
         rate = options.rate
         if rate is None:
@@ -34,9 +35,15 @@ def latency(options: Options, report: Report) -> Report:
         report.runs.append(run)
         report.figures["rows"] = check_stored(server, sender, acknowledged + run.events, cut_off)
         _check_pace(run, rate)
+        server.psql("CHECKPOINT")
+        plain = pgbench(server, script, options.latency_seconds, rate=rate)
+        report.runs.append(plain)
+        report.figures["rows of plain SQL"] = check_stored(server, other, plain.events, 0)
     report.figures["rate asked for"] = round(rate, 1)
     report.figures["latency µs, from when due"] = run.detail["latency_us"]
     report.figures["service µs, from when sent"] = run.detail["service_us"]
+    report.figures["pgbench: latency µs, from when due"] = plain.detail["latency_us"]
+    report.figures["p99 ÷ pgbench's"] = round(_p99(run) / _p99(plain), 2)
     report.figures["most requests due without a connection"] = run.detail["backlog"]
     report.bars.append(Bar("p99", _p99(run), 10, unit=" ms", least=False))
     return report

@@ -156,12 +156,15 @@ class Server:
         finally:
             connection.close()
 
-    def sluice(self, *arguments: str) -> dict[str, object]:
+    def sluice(self, *arguments: str, patience: float = 60) -> dict[str, object]:
         """One command of the operator's tool, answered in JSON."""
-        done = subprocess.run(
-            [self.program, *arguments, "--output", "json"], cwd=self.home, stdin=subprocess.DEVNULL, timeout=60,
-            env=self.environment | {"DATABASE_URL": self.database_url}, capture_output=True, text=True, check=False,
-        )
+        try:
+            done = subprocess.run(
+                [self.program, *arguments, "--output", "json"], cwd=self.home, stdin=subprocess.DEVNULL, timeout=patience,
+                env=self.environment | {"DATABASE_URL": self.database_url}, capture_output=True, text=True, check=False,
+            )
+        except subprocess.TimeoutExpired as expired:
+            raise Broken(f"sluice {' '.join(arguments)} did not end within {patience:.0f} s") from expired
         if done.returncode:
             raise Broken(f"sluice {' '.join(arguments)} exited {done.returncode}: {done.stderr[-800:]}")
         answer = json.loads(done.stdout)

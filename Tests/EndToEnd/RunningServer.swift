@@ -16,6 +16,7 @@ final class RunningServer: Sendable {
     private let secureClient: HTTPClient?
 
     /// - Parameters:
+    ///   - databaseURL: with `SLUICE_TEST_POOLER=1` the server goes there through PgBouncer.
     ///   - environment: added to the server's own.
     ///   - output: where its log goes instead of a file of its own.
     ///   - authority: vouches for its certificate; nil: it speaks plain HTTP.
@@ -36,6 +37,7 @@ final class RunningServer: Sendable {
         let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(
             percentEncoded: false
         )
+        let databaseURL = try await TestPooler.between(databaseURL)
         var variables = ["DATABASE_URL": databaseURL, "LISTEN": "127.0.0.1:\(port)", "PATH": "/usr/bin:/bin", "REQUEST_DEADLINE": "3s"]
         // At its most talkative: what it says is looked through for secrets.
         variables.merge(["ADMIN_LISTEN": "127.0.0.1:\(adminPort)", "DRAIN_DELAY": "0s"]) { $1 }

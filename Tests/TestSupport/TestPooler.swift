@@ -1,5 +1,6 @@
 internal import LocalCluster
 internal import Foundation
+internal import Postgres
 
 /// PgBouncer in transaction mode before a cluster, as a private process: nobody's configuration is read, nothing is installed.
 package final class TestPooler: Sendable {
@@ -13,7 +14,23 @@ package final class TestPooler: Sendable {
         self.port = port
     }
 
+    /// With `SLUICE_TEST_POOLER=1`, the way to the same database through a PgBouncer before its cluster, for the API's role; else as it is.
+    package static func between(_ url: String) async throws -> String {
+        guard ProcessInfo.processInfo.environment["SLUICE_TEST_POOLER"] == "1" else { return url }
+        let configuration = try ConnectionConfiguration(url: url)
+        guard configuration.value(of: "user") == "sluice_api", let socket = configuration.value(of: "host"), socket.hasPrefix("/"),
+            let database = configuration.value(of: "dbname")
+        else { return url }
+        return try await shared.pooler(before: socket).url(role: "sluice_api", database: database)
+    }
+
+    private static let shared = SharedPoolers()
+
     package static func start(before cluster: TestCluster) async throws -> TestPooler {
+        try await start(beforeSocketIn: cluster.socketDirectory, account: account)
+    }
+
+    fileprivate static func start(beforeSocketIn socketDirectory: String, account: ServiceAccount) async throws -> TestPooler {
         let port = try FreePort.find()
         let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"]
         guard let program = places.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
@@ -22,7 +39,7 @@ package final class TestPooler: Sendable {
         let directory = try TestDirectories.shared.make()
         let settings = """
             [databases]
-            * = host=\(cluster.socketDirectory) port=5432
+            * = host=\(socketDirectory) port=5432
             [pgbouncer]
             listen_addr = 127.0.0.1
             listen_port = \(port)
@@ -31,7 +48,11 @@ package final class TestPooler: Sendable {
             auth_file = \(directory)/users
             pool_mode = transaction
             default_pool_size = 20
-            max_client_conn = 200
+            max_client_conn = 2000
+            query_wait_timeout = 5
+            server_connect_timeout = 3
+            server_login_retry = 1
+            ignore_startup_parameters = extra_float_digits,options
             """
         // Nothing in them is secret, and PgBouncer runs as another user when this is root.
         for (name, text) in ["pgbouncer.ini": settings, "users": TestCluster.peerRoles.map { "\"\($0)\" \"\"" }.joined(separator: "\n")] {
@@ -49,7 +70,7 @@ package final class TestPooler: Sendable {
             environment: ["LC_ALL": "C"],
             output: .appended(to: "\(directory)/pgbouncer.log"),
             signalOnParentDeath: .terminate,
-            account: cluster.local.account
+            account: account
         )
         let pooler = TestPooler(process: try await ProcessSpawner.shared.spawn(command), directory: directory, port: port)
         let isUp = try await eventually { pooler.process.status != nil || pooler.log.contains("process up") }
@@ -66,5 +87,17 @@ package final class TestPooler: Sendable {
     package func stop() async {
         await process.terminate(signal: SIGINT, grace: .seconds(5))
         TestDirectories.shared.remove(directory)
+    }
+}
+
+/// One before each cluster, made when it is first needed. They end with this process.
+private actor SharedPoolers {
+    private var poolers: [String: Task<TestPooler, any Error>] = [:]
+
+    func pooler(before socketDirectory: String) async throws -> TestPooler {
+        if let known = poolers[socketDirectory] { return try await known.value }
+        let starting = Task { try await TestPooler.start(beforeSocketIn: socketDirectory, account: try ServiceAccount.current()) }
+        poolers[socketDirectory] = starting
+        return try await starting.value
     }
 }

@@ -149,6 +149,17 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "IngestAPITests",
+            dependencies: [
+                "IngestAPI",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "IngestAPI", "AdminCLI", "EventStore", "EventCore", "Access", "LocalCluster", "TestSupport", "Postgres",

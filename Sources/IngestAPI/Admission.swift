@@ -2,6 +2,8 @@ import Access
 import EventCore
 import HTTPTypes
 import Hummingbird
+import NIOCore
+import Synchronization
 
 /// Where requests meet their tenants' limits: the one place that `Limiter` and `KeyUsage` are called from.
 ///
@@ -36,8 +38,44 @@ struct Admission: Sendable {
         case .refused(let refusal):
             throw Problem(refusal)
         case .admitted(let ticket):
-            defer { ticket.release() }
-            return try await body()
+            let place = Place(ticket)
+            var response = try await body()
+            // A body that is still being made, such as an export, takes its place until its end.
+            guard response.body.contentLength == nil else { return response }
+            let answer = response.body
+            response.body = ResponseBody { writer in try await answer.write(PlaceWriter(writer: writer, place: place)) }
+            return response
+        }
+    }
+
+    /// One of the requests that a tenant may have at once.
+    private final class Place: Sendable {
+        private let ticket: Mutex<Limiter.Ticket?>
+
+        init(_ ticket: Limiter.Ticket) {
+            self.ticket = Mutex(ticket)
+        }
+
+        func leave() {
+            ticket.withLock { ticket in
+                ticket?.release()
+                ticket = nil
+            }
+        }
+
+        deinit { leave() }
+    }
+
+    /// Leaves before the body's end is out: the client may send its next request as soon as it has that.
+    private struct PlaceWriter: ResponseBodyWriter {
+        var writer: any ResponseBodyWriter
+        let place: Place
+
+        mutating func write(_ buffer: ByteBuffer) async throws { try await writer.write(buffer) }
+
+        consuming func finish(_ trailingHeaders: HTTPFields?) async throws {
+            place.leave()
+            try await writer.finish(trailingHeaders)
         }
     }
 }

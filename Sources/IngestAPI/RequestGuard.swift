@@ -26,8 +26,9 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isClosing = false
     /// An answer's head is out, and its end is not.
     private var isAnswering = false
-    /// At the last look nobody had read what was written.
-    private var wasStuck = false
+    /// What was written so far and what of it was still unread, at the last look; nil when all was read.
+    private var unread: Unread?
+    private var partsWritten = 0
     private var timer: Scheduled<Void>?
     private var idleTimer: Scheduled<Void>?
     private var lastActivity = NIODeadline.now()
@@ -36,6 +37,14 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var waited = TimeAmount.zero
     private var waitingSince: NIODeadline?
 
+    /// By the event loop's clock.
+    private var now: NIODeadline { context?.eventLoop.now ?? .now() }
+
+    private struct Unread: Equatable {
+        let bytes: Int
+        let partsWritten: Int
+    }
+
     init(deadline: TimeAmount, idleTimeout: TimeAmount) {
         self.deadline = deadline
         self.idleTimeout = idleTimeout
@@ -43,6 +52,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        lastActivity = now
         scheduleIdleCheck(context, after: idleTimeout)
     }
 
@@ -57,7 +67,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if isReadingBody, waitingSince == nil { waitingSince = .now() }
+        if isReadingBody, waitingSince == nil { waitingSince = now }
         context.read()
     }
 
@@ -73,7 +83,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             unanswered += 1
             bodyBytes = 0
             waited = .zero
-            waitingSince = .now()
+            waitingSince = now
         case .body(let bytes):
             bodyBytes += bytes.readableBytes
             stopWaiting()
@@ -86,6 +96,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        partsWritten &+= 1
         switch unwrapOutboundIn(data) {
         case .head(let head):
             if head.headers.first(name: "connection") == "close" { closesAfterAnswer = true }
@@ -105,7 +116,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func answered(closes: Bool) {
         unanswered -= 1
         isAnswering = false
-        lastActivity = .now()
+        lastActivity = now
         if closes, let context { closeGently(context) }
     }
 
@@ -134,7 +145,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func stopWaiting() {
-        if let since = waitingSince { waited = waited + (.now() - since) }
+        if let since = waitingSince { waited = waited + (now - since) }
         waitingSince = nil
     }
 
@@ -145,7 +156,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func check(_ context: ChannelHandlerContext) {
         guard isReadingBody else { return }
-        let total = waitingSince.map { waited + (.now() - $0) } ?? waited
+        let total = waitingSince.map { waited + (now - $0) } ?? waited
         let isSlow = total >= deadline && bodyBytes / Self.minimumBytesPerSecond < Int(total.nanoseconds / 1_000_000_000)
         guard isSlow else { return schedule(context, after: .seconds(1)) }
         // While an earlier request waits for its answer, this one's would be taken for it.
@@ -159,13 +170,14 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func checkIdle(_ context: ChannelHandlerContext) {
-        let silence = .now() - lastActivity
-        if unanswered == 0, silence >= idleTimeout { return context.close(promise: nil) }
-        // Nobody has read an answer between two looks.
-        let isStuck = !context.channel.isWritable
-        if isStuck, wasStuck { return context.close(promise: nil) }
-        wasStuck = isStuck
-        scheduleIdleCheck(context, after: unanswered > 0 ? idleTimeout : idleTimeout - silence)
+        let silence = now - lastActivity
+        let bytes = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        let left = bytes > 0 ? Unread(bytes: bytes, partsWritten: partsWritten) : nil
+        // Nothing of an answer was read between two looks. Who reads slowly, but reads, has all the time.
+        if left != nil, left == unread { return context.close(promise: nil) }
+        if left == nil, unanswered == 0, silence >= idleTimeout { return context.close(promise: nil) }
+        unread = left
+        scheduleIdleCheck(context, after: left != nil || unanswered > 0 ? idleTimeout : idleTimeout - silence)
     }
 
     /// Whoever ends our side has answered all that it will.
@@ -181,9 +193,14 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Ends our side, so that the answer is read before the sender learns that the rest of what it sends is unwanted.
     private func closeGently(_ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>? = nil) {
         isClosing = true
-        context.close(mode: .output, promise: promise)
-        timer?.cancel()
-        timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { context.close(promise: nil) }
+        stopTimer()
+        let ended = promise ?? context.eventLoop.makePromise(of: Void.self)
+        // A large answer is still on its way by now: the sender's second begins when the system has all of it.
+        ended.futureResult.assumeIsolated().whenComplete { _ in
+            guard self.context != nil else { return }
+            self.timer = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { context.close(promise: nil) }
+        }
+        context.close(mode: .output, promise: ended)
     }
 
     private func answerTooSlow(_ context: ChannelHandlerContext) {

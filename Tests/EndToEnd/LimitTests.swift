@@ -89,6 +89,30 @@ import Testing
         await scene.server.stop()
     }
 
+    /// More than the system takes in for a reader that does not read.
+    @Test func countsAnExportUntilItsEnd() async throws {
+        let scene = try await Scene.make()
+        try await scene.migrated.psql(
+            """
+            INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, fields, extra)
+            SELECT t.tenant_id, now() - n * interval '1 microsecond', gen_random_uuid(), now(), 1, 1, '{}', jsonb_build_object('long', repeat('x', 4000))
+            FROM tenants t, generate_series(1, 8000) n WHERE t.slug = 'acme'
+            """
+        )
+        try await limit(scene, .concurrentRequests, to: 1)
+        var readers: [Int32] = []
+        let isCounted = try await eventually {
+            let reader = try scene.server.open()
+            readers.append(reader)
+            try RunningServer.write("GET /v1/export HTTP/1.1\r\nHost: x\r\nX-API-Key: \(scene.query)\r\n\r\n", to: reader)
+            return try await scene.server.get("/v1/events?limit=1", key: scene.query).status == 429
+        }
+        #expect(isCounted, "nobody reads what it has begun to say")
+        for reader in readers { close(reader) }
+        #expect(try await eventually { try await scene.server.get("/v1/events?limit=1", key: scene.query).status == 200 })
+        await scene.server.stop()
+    }
+
     @Test func boundsTheEventsOfAMonth() async throws {
         let scene = try await Scene.make()
         try await limit(scene, .eventsPerMonth, to: 5)

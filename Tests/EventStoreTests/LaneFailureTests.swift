@@ -124,18 +124,57 @@ import Testing
         #expect(try await fixture.migrated.psql("SELECT count(*) FROM events") == "20")
     }
 
-    @Test func asksForAHeldRowAgainAfterAWhile() {
+    /// One that hangs may hold a whole batch, and what it holds may be an explicit id.
+    @Test func findsAThousandHeldRowsInTime() async throws {
+        let fixture = try await Fixture.make()
+        let held = (0..<300).map { fixture.event(fixture.acme, secondsAgo: Double($0), name: "\($0)") }
+        let claimed = fixture.event(fixture.acme, secondsAgo: 1, name: "claimed", explicitID: "id", content: "c")
+        let others = (0..<50).map { fixture.event(fixture.globex, secondsAgo: Double($0), name: "g\($0)") }
+        try await fixture.writer.store(held + [claimed], deadline: fixture.deadline)
+        try await fixture.migrated.psql(
+            """
+            CREATE TABLE held AS SELECT * FROM events; DELETE FROM events;
+            CREATE TABLE held_ids AS SELECT * FROM remembered_ids; DELETE FROM remembered_ids
+            """
+        )
+        let holder = try await fixture.migrated.connect()
+        try await holder.executeScript(
+            "BEGIN; INSERT INTO sluice.events SELECT * FROM sluice.held; INSERT INTO sluice.remembered_ids SELECT * FROM sluice.held_ids",
+            deadline: fixture.deadline
+        )
+        try await fixture.writer.withLanes(LaneSettings(lanes: 1)) { lanes in
+            for _ in 0..<2 {
+                let error = await #expect(throws: EngineError.self) { _ = try await submit(held, fixture, to: lanes) }
+                #expect(error?.code == .held)
+            }
+            // Its sender has no clock: each retry is another row, under the same id.
+            for second in [1.0, 2, 3] {
+                let again = fixture.event(fixture.acme, secondsAgo: second, name: "claimed", explicitID: "id", content: "c")
+                let error = await #expect(throws: EngineError.self) { _ = try await submit([again], fixture, to: lanes) }
+                #expect(error?.code == .held)
+            }
+            let outcomes = try await lanes.submit(others.map { .event($0) }, tenant: fixture.globex.id, deadline: fixture.deadline) { _ in
+                []
+            }
+            #expect(outcomes.allSatisfy { $0 == .accepted })
+        }
+        await holder.close()
+        #expect(try await fixture.migrated.psql("SELECT count(*) FROM events") == "50")
+    }
+
+    @Test func asksForAHeldRowAgainAfterAWhile() async throws {
+        let fixture = try await Fixture.make()
         let rows = HeldRows()
         let now = ContinuousClock.now
-        let key = EventKey(tenant: TenantID(rawValue: 1), occurredAt: .epoch, id: EventID(high: 1, low: 2))
-        #expect(rows.isCalm(now: now))
-        rows.insert(key, now: now)
-        #expect(rows.contains(key, now: now))
-        #expect(!rows.contains(EventKey(tenant: key.tenant, occurredAt: .epoch, id: EventID(high: 1, low: 3)), now: now))
-        #expect(!rows.isCalm(now: now))
+        let items = [fixture.acme, fixture.globex].map { EventItem(submission: 0, record: 0, event: fixture.event($0)) }
+        let (key, other) = (HeldRows.Key(items[0]), HeldRows.Key(items[1]))
+        #expect(!rows.isAnybodyConcerned(in: items, now: now))
+        rows.insert(key, of: fixture.acme.id, now: now)
+        #expect(rows.contains(key, now: now) && !rows.contains(other, now: now))
+        #expect(rows.isAnybodyConcerned(in: items, now: now) && !rows.isAnybodyConcerned(in: [items[1]], now: now))
         #expect(!rows.contains(key, now: now + HeldRows.pause))
-        #expect(!rows.isCalm(now: now + HeldRows.pause))
-        #expect(rows.isCalm(now: now + HeldRows.caution))
+        #expect(rows.isAnybodyConcerned(in: items, now: now + HeldRows.pause))
+        #expect(!rows.isAnybodyConcerned(in: items, now: now + HeldRows.caution))
     }
 
     @Test func losesAndDoublesNothingWhileItsBackendsAreKilled() async throws {

@@ -2,7 +2,7 @@ import EventCore
 import Postgres
 
 extension EventReader {
-    /// As `page`, oldest first: `occurred_at` is walked forwards in windows of one month, two, four …
+    /// As `page`, oldest first: `occurred_at` is walked forwards in the same windows.
     func oldestFirst(
         of tenant: TenantID,
         retentionDays: Int,
@@ -18,12 +18,11 @@ extension EventReader {
         var start = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)
         if let after { start = max(start, after.occurredAt) }
         let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
-        var months = 0
+        var windows = Self.windowMonths[...]
         while start < end, !found.isFull {
-            let stop = min(end, Month(of: start).start(monthsOn: months + 1))
+            let stop = windows.popFirst().map { min(end, Month(of: start).start(monthsOn: $0)) } ?? end
             try await collect(start..<stop, of: tenant, filter, schemas, queries, after: after, into: found, deadline: deadline)
             start = stop
-            months = months * 2 + 1
         }
         return found.page
     }

@@ -19,8 +19,8 @@ package struct EventReader: Sendable {
         try await schemaCache.schemas(of: tenant)
     }
 
-    /// A page, in the filter's order; newest first unless it says otherwise. `occurred_at` is walked backwards in windows of one month, two,
-    /// four … so that a page out of a few recent months never plans for, or looks into, the other hundred.
+    /// A page, in the filter's order; newest first unless it says otherwise. `occurred_at` is walked backwards in windows, so that a page out
+    /// of a few recent months never plans for the other hundred.
     ///
     /// A page also ends when it holds `maximumPageBytes`, for a row may hold a megabyte.
     /// Every event is in the newest shape of its schema, whichever version it was read with, and is filtered by that shape.
@@ -56,12 +56,11 @@ package struct EventReader: Sendable {
         var end = min(filter.to ?? .latestPossible, now.adding(days: 2))
         if let after { end = min(end, after.occurredAt.next) }
         let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
-        var months = 0
+        var windows = Self.windowMonths[...]
         while oldest < end, !found.isFull {
-            let start = max(oldest, Month(of: end.previous).start(monthsBack: months))
+            let start = windows.popFirst().map { max(oldest, Month(of: end.previous).start(monthsBack: $0 - 1)) } ?? oldest
             try await collect(start..<end, of: tenant, filter, schemas, queries, after: after, into: found, deadline: deadline)
             end = start
-            months = months * 2 + 1
         }
         return found.page
     }
@@ -99,6 +98,10 @@ package struct EventReader: Sendable {
             position = walked.last
         }
     }
+
+    /// Months of the first windows; the last window has all that is left. Within one, PostgreSQL looks into month after month until it has
+    /// enough.
+    static let windowMonths = [1, 12]
 
     /// How many rows are asked for at once where not every one of them is known to match.
     static let candidates = 500

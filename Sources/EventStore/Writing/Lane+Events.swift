@@ -23,15 +23,10 @@ extension Lane {
                 switch LaneFault(error) {
                 case .row where items.count == 1:
                     return refuse(items[0], .unstorable, &work)
-                case .held where items.count == 1:
-                    return setAside(items[0])
-                case .held:
-                    work.lockWait = BatchWork.shortLockWait
-                    fallthrough
                 case .row:
-                    let middle = items.count / 2
-                    try await store(Array(items[..<middle]), doubts, &work)
-                    return try await store(Array(items[middle...]), doubts, &work)
+                    return try await store(halves(items), doubts, &work)
+                case .held:
+                    return try await store(withoutHeld(after: &work, items), doubts, &work)
                 case .month where !hasAskedForMonths:
                     hasAskedForMonths = true
                     months.forget(Set(items.map { Month(of: $0.event.occurredAt) }))
@@ -48,6 +43,15 @@ extension Lane {
             counters.count { $0.retries += 1 }
             await backoff.pause(until: work.deadline)
         }
+    }
+
+    private func store(_ parts: [[EventItem]], _ doubts: CommitDoubts, _ work: inout BatchWork) async throws(EngineError) {
+        for part in parts { try await store(part, doubts, &work) }
+    }
+
+    func halves(_ items: [EventItem]) -> [[EventItem]] {
+        let middle = items.count / 2
+        return [Array(items[..<middle]), Array(items[middle...])]
     }
 
     private struct Attempt {

@@ -56,7 +56,7 @@ final class Lane {
             }
         }
         do throws(EngineError) {
-            events = try await haveMonths(withoutHeld(events, &work), &work)
+            events = try await haveMonths(withoutKnownHeld(events, &work), &work)
             try await store(events, CommitDoubts(), &work)
             try await keepRefused(work)
         } catch {
@@ -126,7 +126,10 @@ struct BatchWork {
     /// Longer than any transaction of ours takes on a healthy server.
     static let longLockWait = Duration.seconds(2)
     /// While some row is known to be held, or it is being found which are.
-    static let shortLockWait = Duration.milliseconds(50)
+    static let shortLockWait = Duration.milliseconds(20)
+    /// So many are looked for one by one.
+    static let mostHeldRows = 8
+    var heldRows = 0
 
     let deadline: ContinuousClock.Instant
     /// How long a transaction of this batch waits for a row that another one holds.

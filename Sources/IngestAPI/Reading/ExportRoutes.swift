@@ -5,11 +5,12 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import ServiceLifecycle
+import Synchronization
 
 /// `GET /v1/export`: everything of one tenant that matches, as one body.
 ///
 /// The body ends well only when it is complete, and its trailer says how many rows it has; when the database fails on the way, or the
-/// server stops, the connection is closed in the middle of it. While the reader does not read, the next page is not asked for.
+/// server stops, the connection is closed in the middle of it. While the reader does not read, one more page is asked for and no other.
 struct ExportRoutes: Sendable {
     let reader: EventReader
     /// For each page.
@@ -41,6 +42,35 @@ struct ExportRoutes: Sendable {
 
 /// A chunked body that is made page by page.
 enum BodyOfPages {
+    private struct Page: Sendable {
+        /// Nil behind the last one.
+        let text: [UInt8]?
+        let rest: EventExport
+
+        func following(deadline: ContinuousClock.Instant) async throws -> Page {
+            var rest = rest
+            return Page(text: try await rest.next(deadline: deadline), rest: rest)
+        }
+    }
+
+    /// Given away once: a page is not kept for as long as the body takes.
+    private final class FirstPage: Sendable {
+        private let page: Mutex<Page?>
+
+        init(_ page: Page) { self.page = Mutex(page) }
+
+        func take() throws -> Page {
+            let page = page.withLock { page in
+                defer { page = nil }
+                return page
+            }
+            guard let page else { throw WrittenTwice() }
+            return page
+        }
+    }
+
+    private struct WrittenTwice: Error {}
+
     /// The server stops before the body is whole.
     private struct Stopping: Error {}
 
@@ -49,18 +79,21 @@ enum BodyOfPages {
     static func response(_ export: EventExport, isGzip: Bool, deadline: Duration) async throws -> Response {
         var begun = export
         let first = try await begun.next(deadline: .now + deadline)
-        let (beginning, rest) = (first, begun)
+        let beginning = FirstPage(Page(text: first, rest: begun))
         let body = ResponseBody { writer in
-            var (page, rest) = (beginning, rest)
+            var page = try beginning.take()
             let encoder = isGzip ? try GzipEncoder() : nil
-            while let text = page {
+            while let text = page.text {
+                // The next page is made while this one is on its way.
+                let current = page
+                async let following = current.following(deadline: .now + deadline)
                 let bytes = try encoder?.encode(text) ?? text
                 if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
                 if Task.isShuttingDownGracefully { throw Stopping() }
-                page = try await rest.next(deadline: .now + deadline)
+                page = try await following
             }
             if let end = try encoder?.finish() { try await writer.write(ByteBuffer(bytes: end)) }
-            try await writer.finish(trailer(rest.rows))
+            try await writer.finish(trailer(page.rest.rows))
         }
         var headers: HTTPFields = [.vary: "Accept, Accept-Encoding", .cacheControl: "no-store"]
         headers[.trailer] = rowsTrailer?.rawName

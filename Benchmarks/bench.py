@@ -21,11 +21,11 @@ from sluicebench.options import Options
 from sluicebench.report import Report
 from sluicebench.response import fairness, latency
 from sluicebench.stream import stream
-from sluicebench.versus import bulk, single, tokens
+from sluicebench.versus import bulk, single, slots, tokens
 
 Benchmark = Callable[[Options, Report], Report]
 BENCHMARKS: dict[str, Benchmark] = {
-    "single": single, "tokens": tokens, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
+    "single": single, "slots": slots, "tokens": tokens, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
     "history": history,
 }
 

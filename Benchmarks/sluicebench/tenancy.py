@@ -25,10 +25,10 @@ class Sender:
         return int(server.psql(f"SELECT count(*) FROM sluice.quarantine WHERE tenant_id = {self.tenant_id}"))
 
 
-def make_sender(server: Server, tenant: str, profile: str, schema: str) -> Sender:
-    """A tenant with one source of its own, and an ingest key that is bound to it."""
+def make_sender(server: Server, tenant: str, profile: str, schema: str, document: str | None = None) -> Sender:
+    """A tenant with one source of its own, and an ingest key that is bound to it. `document`: the schema's file, where it is no template."""
     server.sluice("tenant", "create", tenant, "--name", tenant, "--retention-days", "365")
-    server.sluice("schema", "apply", tenant, schema)
+    server.sluice("schema", "apply", tenant, document or schema)
     server.sluice("source", "create", tenant, "bench", "--profile", profile, "--schema", schema)
     key = server.sluice("key", "create", tenant, "--kind", "ing", "--source", "bench", "--name", "bench")["key"]
     row = server.psql(
@@ -41,6 +41,26 @@ def make_sender(server: Server, tenant: str, profile: str, schema: str) -> Sende
 
 def sap_sender(server: Server, tenant: str = "single") -> Sender:
     return make_sender(server, tenant, "privileges-webhook", "privileges-webhook")
+
+
+_FOUR_INDEXED = """schema: privileges-webhook
+core: { type: /event, occurred_at: /timestamp, actor: /user, machine: /machine }
+fields:
+  serial:  { from: /custom_data/serial, type: string, required: true, indexed: true, min_length: 1, max_length: 64 }
+  admin:   { from: /admin, type: boolean, required: true, indexed: true }
+  expires: { from: /expires, type: timestamp, empty_as_null: true, indexed: true }
+  reason:  { from: /reason, type: string, max_length: 500, indexed: true }
+unknown: keep
+"""
+
+
+def four_slot_sender(server: Server, tenant: str = "slots") -> tuple[Sender, dict[str, int]]:
+    """As `sap_sender`, but with four indexed fields; which slot each has."""
+    path = server.private / "four-indexed.yaml"
+    path.write_text(_FOUR_INDEXED)
+    sender = make_sender(server, tenant, "privileges-webhook", "privileges-webhook", str(path))
+    rows = server.psql(f"SELECT field, slot FROM sluice.schema_slots WHERE tenant_id = {sender.tenant_id}").splitlines()
+    return sender, {field: int(slot) for field, slot in (row.split("|") for row in rows)}
 
 
 def token_sender(server: Server, tenant: str = "tokens") -> Sender:

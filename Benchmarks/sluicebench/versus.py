@@ -10,7 +10,7 @@ from .loads import SECONDS_OF_BLOCKS, Run, block_plan, copy, pgbench, post_block
 from .options import Options
 from .report import Bar, Report, summary
 from .server import Server
-from .tenancy import Sender, check_stored, fluent_bit_sender, sap_sender, token_sender
+from .tenancy import Sender, check_stored, fluent_bit_sender, four_slot_sender, sap_sender, token_sender
 
 # The one-row INSERT with the same columns. pgbench has no strings to send, so the server puts them together from
 # numbers; "pgbench expressions alone" in the result says what that costs. Rows look like those that Sluice makes of the SAP
@@ -22,16 +22,21 @@ _INSERT = """\\set n random(100000000000, 999999999999)
 {verb} {tenant}, date_trunc('second', now()), ('01a1f83c-da20-8' || :a || '-8' || :b || '-' || :n)::uuid, now(), {source}, {version},
  'corp.sap.privileges.granted', 'user' || :m || '.example', '16DF8241-7E86-5A4F-8C0F-' || :m, 'C02X' || :m,
  ('{{"admin": true,"reason":"Install Xcode / CLT, ticket ' || :n || '","serial":"C02X' || :m || '","expires":"' || :expires || '"}}')::jsonb,
- '{{"delayed": false}}'::jsonb{end}
+ '{{"delayed": false}}'::jsonb{more}{end}
 """
+# What else is indexed where four fields are.
+_MORE = {"admin": "'true'", "reason": "'Install Xcode / CLT, ticket ' || :n", "expires": ":expires"}
 
 
-def insert_script(server: Server, sender: Sender, select_only: bool = False) -> pathlib.Path:
-    """pgbench's script; with `select_only` the same expressions, but no row."""
-    verb = f"INSERT INTO sluice.events ({payloads.COPY_COLUMNS}) VALUES ("
+def insert_script(server: Server, sender: Sender, select_only: bool = False, slots: dict[str, int] | None = None) -> pathlib.Path:
+    """pgbench's script; with `select_only` the same expressions, but no row. `slots`: of four indexed fields."""
+    more = {field: expression for field, expression in _MORE.items() if slots}
+    columns = payloads.COPY_COLUMNS.replace("k1", f"k{slots['serial']}") if slots else payloads.COPY_COLUMNS
+    columns += "".join(f", k{(slots or {})[field]}" for field in more)
+    verb = f"INSERT INTO sluice.events ({columns}) VALUES ("
     text = _INSERT.format(
         verb="SELECT" if select_only else verb, end=";" if select_only else ") ON CONFLICT DO NOTHING;",
-        tenant=sender.tenant_id, source=sender.source_id, version=sender.version,
+        tenant=sender.tenant_id, source=sender.source_id, version=sender.version, more="".join(f",\n {value}" for value in more.values()),
     )
     # One statement, one line: pgbench ends a statement at its semicolon.
     path = server.private / ("select.pgbench" if select_only else "insert.pgbench")
@@ -41,10 +46,22 @@ def insert_script(server: Server, sender: Sender, select_only: bool = False) -> 
 
 def single(options: Options, report: Report) -> Report:
     """SAP bodies, one a request, 64 connections; beside it pgbench's one-row INSERT, 16 clients."""
+    return _singles(options, report)
+
+
+def slots(options: Options, report: Report) -> Report:
+    """As `single`, with four indexed fields on either side."""
+    return _singles(options, report, is_four=True)
+
+
+def _singles(options: Options, report: Report, is_four: bool = False) -> Report:
     with Server(options.scratch) as server:
         report.context |= options.describe(server)
-        sender, other = sap_sender(server), sap_sender(server, "plain-sql")
-        plan, script = sap_plan(server, sender), insert_script(server, other)
+        if is_four:
+            (sender, _), (other, taken) = four_slot_sender(server), four_slot_sender(server, "plain-sql")
+        else:
+            sender, other, taken = sap_sender(server), sap_sender(server, "plain-sql"), {}
+        plan, script = sap_plan(server, sender), insert_script(server, other, slots=taken)
         warm = [post_singles(server, plan, 1, options.warm_up), pgbench(server, script, options.warm_up)]
         for number in range(2, options.rounds + 2):
             server.psql("CHECKPOINT")

@@ -48,21 +48,17 @@ for log in /usr/local/var/log/fluent-bit.log /usr/local/var/log/fluent-bit-error
     fi
 done
 
-# Rotated files that were written to after Fluent Bit last noted how far it had read. Sluice takes an event twice and stores it once,
-# so one file too many does no harm.
+# All rotated files: what Fluent Bit has noted of the log tells nothing about one that was rotated after it died. It knows those that it
+# has read by their inodes, and Sluice takes an event twice and stores it once, so one file too many does no harm.
 events=$(setting PRIVILEGES_LOG)
 state=$(setting PRIVILEGES_STATE)
 mkdir -p "$state/storage"
-PRIVILEGES_MISSED=
+PRIVILEGES_ROTATED=
 for number in 9 8 7 6 5 4 3 2 1 0; do
     rotated=$events.$number
-    [ -f "$rotated" ] || continue
-    for noted in "$state/tail.db" "$state/tail.db-wal"; do
-        if [ -f "$noted" ] && [ -z "$(find "$rotated" -newer "$noted")" ]; then continue 2; fi
-    done
-    PRIVILEGES_MISSED=$PRIVILEGES_MISSED,$rotated
+    [ ! -f "$rotated" ] || PRIVILEGES_ROTATED=$PRIVILEGES_ROTATED,$rotated
 done
-export PRIVILEGES_MISSED
+export PRIVILEGES_ROTATED
 
 cd "$CONFIGURATION"
 exec "$program" -c "$CONFIGURATION/fluent-bit.conf"

@@ -67,6 +67,27 @@ class InstallTests(unittest.TestCase):
         self.assertIn("can be written to by others", refused.stderr)
         self.assertEqual(self.run_script("install.sh", "--trust-local-admins").returncode, 0)
 
+    def test_refuses_a_fluent_bit_that_others_may_change_unless_told_otherwise(self) -> None:
+        """Homebrew's belongs to whoever installed it, and is a link into a folder of his."""
+        program = self.scratch / "Cellar" / "fluent-bit"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+        link = self.scratch / "fluent-bit"
+        link.symlink_to("Cellar/fluent-bit")
+        environment = {"FLUENT_BIT": str(link)}
+        trusted = self.mac / "usr/local/etc/fluent-bit/trust-local-admins"
+        self.assertEqual(self.run_script("install.sh", environment=environment).returncode, 0)
+        for changed, mode, usual in ((program.parent, 0o777, 0o755), (program, 0o775, 0o755)):
+            changed.chmod(mode)
+            refused = self.run_script("install.sh", environment=environment)
+            self.assertEqual((refused.returncode, f"{changed} can be written to by others" in refused.stderr), (1, True), refused.stderr)
+            self.assertEqual(self.run_script("install.sh", "--trust-local-admins", environment=environment).returncode, 0)
+            self.assertTrue(trusted.exists())
+            changed.chmod(usual)
+        self.assertEqual(self.run_script("install.sh", environment=environment).returncode, 0)
+        self.assertFalse(trusted.exists(), "the option holds until the next installation without it")
+
     def test_refuses_a_log_that_is_a_link(self) -> None:
         folder = self.mac / "usr/local/var/log/privileges"
         folder.mkdir(parents=True)

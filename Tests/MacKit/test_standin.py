@@ -104,6 +104,28 @@ class StartTests(unittest.TestCase):
             os.utime(f"{log}.{number}", (noted.stat().st_mtime - 100,) * 2)
         self.assertEqual(self.start()[1].split("|")[1], all_of_them)
 
+    def test_runs_no_program_that_others_may_change(self) -> None:
+        """launchd starts it as root: whoever could write to the program, a link to it or a folder above it would be root."""
+        real = self.folder / "real"
+        real.mkdir()
+        self.program.rename(real / "fluent-bit")
+        self.program.symlink_to("real/fluent-bit")
+        self.assertEqual(self.start()[0], 0)
+        for path, mode in ((real, 0o777), (real / "fluent-bit", 0o775), (self.folder, 0o777)):
+            usual = path.stat().st_mode
+            path.chmod(mode)
+            status, output = self.start()
+            self.assertEqual((status, f"{path} can be written to by others" in output, "a.b-c" in output), (78, True, False), output)
+            path.chmod(usual)
+        if os.getuid() == 0:
+            os.chown(real, 1, 1)
+            status, output = self.start()
+            self.assertEqual((status, "belongs to user 1" in output), (78, True), output)
+        else:
+            real.chmod(0o777)
+        (self.folder / "trust-local-admins").touch()
+        self.assertEqual(self.start()[0], 0, "unless it was accepted")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -14,4 +14,27 @@ import Testing
         #expect(!filters.contains { $0.contains("@resources") })
         #expect(lines.contains("SystemCallErrorNumber=EPERM"))
     }
+
+    /// `sluice` needs SQLite for PrivLog's database: without its package the container's tool does not start.
+    @Test(arguments: ["sluice", "sluice-api"])
+    func theImageHasEveryLibraryThatAProgramIsLinkedWith(_ program: String) async throws {
+        let image = try #require(try Repository.text("Dockerfile").components(separatedBy: "\nFROM ").last)
+        let installed = Set(image.split(whereSeparator: \.isWhitespace).map(String.init))
+        let header = try await Self.output("/usr/bin/readelf", ["-d", try BuiltProgram.path(program)])
+        let libraries = header.matches(of: /\(NEEDED\).*\[(.+)\]/).map { String($0.1) }
+        #expect(libraries.contains("libpq.so.5"))
+        // Swift's own are linked in for the image, and the C library is everywhere.
+        let isSwifts = /lib(swift|Foundation|_Foundation|dispatch|BlocksRuntime).*/
+        let isBase = /(libc|libm|libgcc_s|ld-linux.*)\.so.*/
+        for library in libraries where library.wholeMatch(of: isSwifts) == nil && library.wholeMatch(of: isBase) == nil {
+            let owners = try await Self.output("/usr/bin/dpkg", ["-S", "*/\(library)"]).split(separator: "\n").map { $0.prefix { $0 != ":" } }
+            #expect(owners.contains { installed.contains(String($0)) }, "\(library) is in \(owners), and none is in the Dockerfile")
+        }
+    }
+
+    private static func output(_ program: String, _ arguments: [String]) async throws -> String {
+        let run = try await ProcessSpawner.shared.run(ChildCommand(program, arguments, environment: ["LC_ALL": "C", "PATH": "/usr/bin:/bin"]))
+        guard run.status == .exited(0) else { throw Tool.Missing(description: "\(program): \(run.output)") }
+        return run.output
+    }
 }

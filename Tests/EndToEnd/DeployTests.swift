@@ -32,6 +32,11 @@ import Testing
         }
     }
 
+    /// With the whole request in it, and so with a hook's key: errors, and since 2.8 an answer that was cut.
+    @Test func caddyIsToldNotToLogWhatHasARequestInIt() throws {
+        #expect(try Repository.text("deploy/Caddyfile").contains("\t\texclude http.log.error http.handlers.reverse_proxy\n"))
+    }
+
     private static func output(_ program: String, _ arguments: [String]) async throws -> String {
         let run = try await ProcessSpawner.shared.run(ChildCommand(program, arguments, environment: ["LC_ALL": "C", "PATH": "/usr/bin:/bin"]))
         guard run.status == .exited(0) else { throw Tool.Missing(description: "\(program): \(run.output)") }

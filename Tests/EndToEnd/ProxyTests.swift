@@ -78,14 +78,20 @@ struct RunningProxy: Sendable {
     /// Every byte that comes back for a hook's request.
     ///
     /// Read on a thread of its own: tests share two.
-    func bytes(_ scene: Scene, _ body: String, path: String? = nil) async throws -> [UInt8] {
+    func bytes(
+        _ scene: Scene,
+        _ body: String,
+        path: String? = nil,
+        header: String = "X-Test: 1",
+        from source: String? = nil
+    ) async throws -> [UInt8] {
         let request = """
             POST \(path ?? scene.hookPath) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
-            Content-Length: \(body.utf8.count)\r\n\r\n\(body)
+            \(header)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)
             """
         return try await withCheckedThrowingContinuation { continuation in
             DispatchQueue.global().async {
-                continuation.resume(with: Result { try scene.server.exchange(request, port: port) })
+                continuation.resume(with: Result { try scene.server.exchange(request, port: port, from: source) })
             }
         }
     }

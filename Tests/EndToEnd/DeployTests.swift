@@ -37,6 +37,36 @@ import Testing
         #expect(try Repository.text("deploy/Caddyfile").contains("\t\texclude http.log.error http.handlers.reverse_proxy\n"))
     }
 
+    /// A setting that compose does not hand on has no effect in a container, whatever `.env` says.
+    @Test func composeHandsOnEverySettingOfTheREADME() throws {
+        let rows = try Repository.text("README.md").split(separator: "\n").filter { $0.contains(/^\| `[A-Z_]+`/) }
+        #expect(rows.count > 20)
+        let compose = try Repository.text("docker-compose.yml")
+        let services = try #require(compose.firstRange(of: "\nx-admin-environment:"))
+        let (api, tool) = (compose[..<services.lowerBound], compose[services.lowerBound...])
+        for row in rows {
+            let cells = row.split(separator: "|")
+            for name in cells[0].matches(of: /`([A-Z_]+)`/).map({ String($0.1) }) where name != "SLUICE_BIN_POSTGRES" {
+                let isTheTools = cells[1].hasPrefix(" `sluice")
+                #expect((isTheTools ? tool : api).contains("    \(name): ") || (isTheTools && tool.contains("  \(name): ")), "\(name)")
+            }
+        }
+    }
+
+    @Test func theImagesLoginIsMadeWithoutItsPasswordInAnyArgument() async throws {
+        let cluster = try await TestCluster.startPrivate()
+        let script = Repository.root.appending(path: "deploy/compose/api-login.sh").path(percentEncoded: false)
+        let environment = [
+            "PATH": "/usr/bin:/bin", "PGHOST": cluster.socketDirectory, "POSTGRES_USER": TestCluster.superuser, "POSTGRES_DB": "postgres",
+            "SLUICE_API_PASSWORD": "it's a 'password'",
+        ]
+        let run = try await ProcessSpawner.shared.run(ChildCommand("/bin/sh", ["-x", script], environment: environment))
+        #expect(run.status == .exited(0) && run.output.contains("+ psql"), "\(run.output)")
+        #expect(!run.output.contains("password'"), "what sh -x shows are the arguments: \(run.output)")
+        #expect(try await cluster.psql("SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = 'sluice_api'") == "t")
+        try await cluster.remove()
+    }
+
     private static func output(_ program: String, _ arguments: [String]) async throws -> String {
         let run = try await ProcessSpawner.shared.run(ChildCommand(program, arguments, environment: ["LC_ALL": "C", "PATH": "/usr/bin:/bin"]))
         guard run.status == .exited(0) else { throw Tool.Missing(description: "\(program): \(run.output)") }

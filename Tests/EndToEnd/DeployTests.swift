@@ -53,6 +53,14 @@ import Testing
         }
     }
 
+    /// nginx asks for a name once: what is behind it must not move.
+    @Test func composesServersHaveAddressesOfTheirOwn() throws {
+        let compose = try Repository.text("docker-compose.yml")
+        for name in try Repository.text("deploy/compose/nginx.conf").matches(of: /server (\S+):8080/).map(\.1) {
+            #expect(compose.contains(try Regex("\n  \(name):\n    <<: \\*api\n    networks: \\{ front: \\{ ipv4_address: ")), "\(name)")
+        }
+    }
+
     @Test func theImagesLoginIsMadeWithoutItsPasswordInAnyArgument() async throws {
         let cluster = try await TestCluster.startPrivate()
         let script = Repository.root.appending(path: "deploy/compose/api-login.sh").path(percentEncoded: false)

@@ -27,7 +27,9 @@ import Testing
         let isSwifts = /lib(swift|Foundation|_Foundation|dispatch|BlocksRuntime).*/
         let isBase = /(libc|libm|libgcc_s|ld-linux.*)\.so.*/
         for library in libraries where library.wholeMatch(of: isSwifts) == nil && library.wholeMatch(of: isBase) == nil {
-            let owners = try await Self.output("/usr/bin/dpkg", ["-S", "*/\(library)"]).split(separator: "\n").map { $0.prefix { $0 != ":" } }
+            let owners = try await Self.output("/usr/bin/dpkg", ["-S", "*/\(library)"]).split(separator: "\n").map {
+                $0.prefix { $0 != ":" }
+            }
             #expect(owners.contains { installed.contains(String($0)) }, "\(library) is in \(owners), and none is in the Dockerfile")
         }
     }
@@ -75,8 +77,21 @@ import Testing
         try await cluster.remove()
     }
 
+    @Test func everyAlertIsInTheManualAndTellsAlsoWhenNobodyKnows() async throws {
+        let manual = try Repository.text("docs/operations.md").split(separator: "\n").filter { $0.hasPrefix("| `Sluice") }
+        let described = Set(manual.flatMap { $0.matches(of: /`(Sluice\w+)`/).map { String($0.1) } })
+        let alerts = try Repository.text("deploy/prometheus/alerts.yml").matches(of: /- alert: (\w+)/).map { String($0.1) }
+        #expect(Set(alerts) == described && alerts.count == described.count)
+        let folder = Repository.root.appending(path: "deploy/prometheus").path(percentEncoded: false)
+        let promtool = try Tool.promtool.path
+        #expect(try await Self.output(promtool, ["check", "rules", "\(folder)/alerts.yml"]).contains("SUCCESS"))
+        #expect(try await Self.output(promtool, ["test", "rules", "\(folder)/alerts.test.yml"]).contains("SUCCESS"))
+    }
+
     private static func output(_ program: String, _ arguments: [String]) async throws -> String {
-        let run = try await ProcessSpawner.shared.run(ChildCommand(program, arguments, environment: ["LC_ALL": "C", "PATH": "/usr/bin:/bin"]))
+        let run = try await ProcessSpawner.shared.run(
+            ChildCommand(program, arguments, environment: ["LC_ALL": "C", "PATH": "/usr/bin:/bin"])
+        )
         guard run.status == .exited(0) else { throw Tool.Missing(description: "\(program): \(run.output)") }
         return run.output
     }

@@ -3,7 +3,7 @@
 
 FROM swift:6.2-bookworm AS build
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libpq-dev libssl-dev zlib1g-dev pkg-config \
+    && apt-get install -y --no-install-recommends libpq-dev libssl-dev libsqlite3-dev zlib1g-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # What is depended on changes seldom: fetched in a layer of its own.
@@ -19,12 +19,14 @@ RUN swift build -c release --static-swift-stdlib --product sluice-api \
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libpq5 zlib1g libssl3 ca-certificates postgresql-client tzdata \
+    && apt-get install -y --no-install-recommends libpq5 libsqlite3-0 libssl3 libstdc++6 zlib1g ca-certificates postgresql-client tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 sluice \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sluice \
     && install -d -o sluice -g sluice -m 0750 /var/lib/sluice /var/log/sluice
 COPY --from=build /out/sluice-api /out/sluice /usr/local/bin/
+# A library that is missing ends the build here, and not the first start.
+RUN sluice help > /dev/null && ! ldd /usr/local/bin/sluice-api | grep 'not found'
 USER 10001:10001
 WORKDIR /var/lib/sluice
 ENV SLUICE_HOME=/var/lib/sluice LISTEN=0.0.0.0:8080 ADMIN_LISTEN=0.0.0.0:9464

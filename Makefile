@@ -11,7 +11,7 @@ BENCH ?= all
 BENCH_FLAGS ?=
 # make faults FAULTS_FLAGS='--only kill-api,black-hole --seed 7' and so on.
 FAULTS_FLAGS ?=
-SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run $(wildcard client/macos/*.sh)
+SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run deploy/compose/api-login.sh $(wildcard client/macos/*.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: faults kill-loop pooled fluent-bit help setup build run test bench lint format clean

@@ -27,7 +27,7 @@ struct AdminSettings: Sendable {
     }
 
     /// Where senders reach the server, as `PUBLIC_URL` says.
-    var publicURL: String? { config.string(forKey: "public.url") }
+    var publicURL: String? { config.string(forKey: "public.url").flatMap { $0.isEmpty ? nil : $0 } }
 
     /// Connects to `DATABASE_ADMIN_URL`, else `DATABASE_URL`, else the database of a `sluice up` in this folder.
     func connect() async throws -> Connection {

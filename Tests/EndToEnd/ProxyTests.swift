@@ -22,13 +22,17 @@ struct RunningProxy: Sendable {
     let folder: String
     let process: ChildProcess
 
-    /// - Parameter servers: their ports; the file has room for two.
-    static func start(_ kind: Kind, before servers: [Int]) async throws -> RunningProxy {
+    /// - Parameters:
+    ///   - servers: their ports; the file has room for two.
+    ///   - adapt: changes the file further.
+    static func start(
+        _ kind: Kind,
+        before servers: [Int],
+        adapting adapt: @Sendable (String) -> String = { $0 }
+    ) async throws -> RunningProxy {
         let folder = try makeTestFolder(kind.rawValue)
         let port = try RunningServer.freePort()
-        let source = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: kind.file)
-        var text = try String(contentsOf: source, encoding: .utf8)
+        var text = adapt(try Repository.text(kind.file))
         let (one, two) = (servers[0], servers.last ?? servers[0])
         text = text.replacing("127.0.0.1:8080", with: "127.0.0.1:\(one)").replacing("127.0.0.1:8081", with: "127.0.0.1:\(two)")
         switch kind {
@@ -74,14 +78,20 @@ struct RunningProxy: Sendable {
     /// Every byte that comes back for a hook's request.
     ///
     /// Read on a thread of its own: tests share two.
-    func bytes(_ scene: Scene, _ body: String, path: String? = nil) async throws -> [UInt8] {
+    func bytes(
+        _ scene: Scene,
+        _ body: String,
+        path: String? = nil,
+        header: String = "X-Test: 1",
+        from source: String? = nil
+    ) async throws -> [UInt8] {
         let request = """
             POST \(path ?? scene.hookPath) HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
-            Content-Length: \(body.utf8.count)\r\n\r\n\(body)
+            \(header)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)
             """
         return try await withCheckedThrowingContinuation { continuation in
             DispatchQueue.global().async {
-                continuation.resume(with: Result { try scene.server.exchange(request, port: port) })
+                continuation.resume(with: Result { try scene.server.exchange(request, port: port, from: source) })
             }
         }
     }

@@ -134,16 +134,19 @@ final class RunningServer: Sendable {
 
     /// Sends bytes as they are and returns every byte that comes back until the server closes the connection.
     ///
-    /// - Parameter port: of something else that listens on this machine.
-    func exchange(_ text: String, port: Int? = nil) throws -> [UInt8] {
-        let descriptor = try open(port: port)
+    /// - Parameters:
+    ///   - port: of something else that listens on this machine.
+    ///   - source: which of this machine's addresses it comes from.
+    func exchange(_ text: String, port: Int? = nil, from source: String? = nil) throws -> [UInt8] {
+        let descriptor = try open(port: port, from: source)
         try Self.write(text, to: descriptor)
         return try Self.readToEnd(descriptor)
     }
 
     /// A connection of its own; reads on it end after 30 seconds.
-    func open(port: Int? = nil) throws -> Int32 {
+    func open(port: Int? = nil, from source: String? = nil) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        if let source { try Self.bind(descriptor, to: source) }
         var address = Self.loopback(port: port ?? self.port)
         var timeout = timeval(tv_sec: 30, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
@@ -174,6 +177,17 @@ final class RunningServer: Sendable {
             guard count > 0 else { throw Stopped(log: "the connection was not closed: \(errno)") }
             received += buffer.prefix(count)
         }
+    }
+
+    private static func bind(_ descriptor: Int32, to source: String) throws {
+        var address = loopback(port: 0)
+        address.sin_addr.s_addr = inet_addr(source)
+        let bound = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard bound == 0 else { throw Stopped(log: "\(source) is no address of this machine: \(errno)") }
     }
 
     private static func loopback(port: Int) -> sockaddr_in {

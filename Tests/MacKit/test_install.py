@@ -67,6 +67,27 @@ class InstallTests(unittest.TestCase):
         self.assertIn("can be written to by others", refused.stderr)
         self.assertEqual(self.run_script("install.sh", "--trust-local-admins").returncode, 0)
 
+    def test_refuses_a_fluent_bit_that_others_may_change_unless_told_otherwise(self) -> None:
+        """Homebrew's belongs to whoever installed it, and is a link into a folder of his."""
+        program = self.scratch / "Cellar" / "fluent-bit"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+        link = self.scratch / "fluent-bit"
+        link.symlink_to("Cellar/fluent-bit")
+        environment = {"FLUENT_BIT": str(link)}
+        trusted = self.mac / "usr/local/etc/fluent-bit/trust-local-admins"
+        self.assertEqual(self.run_script("install.sh", environment=environment).returncode, 0)
+        for changed, mode, usual in ((program.parent, 0o777, 0o755), (program, 0o775, 0o755)):
+            changed.chmod(mode)
+            refused = self.run_script("install.sh", environment=environment)
+            self.assertEqual((refused.returncode, f"{changed} can be written to by others" in refused.stderr), (1, True), refused.stderr)
+            self.assertEqual(self.run_script("install.sh", "--trust-local-admins", environment=environment).returncode, 0)
+            self.assertTrue(trusted.exists())
+            changed.chmod(usual)
+        self.assertEqual(self.run_script("install.sh", environment=environment).returncode, 0)
+        self.assertFalse(trusted.exists(), "the option holds until the next installation without it")
+
     def test_refuses_a_log_that_is_a_link(self) -> None:
         folder = self.mac / "usr/local/var/log/privileges"
         folder.mkdir(parents=True)
@@ -95,17 +116,23 @@ class InstallTests(unittest.TestCase):
         stand_in = self.scratch / "bin" / "pkgbuild"
         stand_in.parent.mkdir()
         stand_in.write_text(
-            '#!/bin/sh\nset -e\necho "$@" > "$RECORD"\nwhile [ "$1" != --scripts ]; do shift; done\n"$2/postinstall" /a.pkg / / /\n'
+            '#!/bin/sh\nset -e\necho "$@" > "$RECORD"\nls -A "$2" >> "$RECORD"\n'
+            'while [ "$1" != --scripts ]; do shift; done\n"$2/postinstall" /a.pkg / / /\n'
         )
         stand_in.chmod(0o755)
         record = self.scratch / "record"
-        done = self.run_script(
-            "build-pkg.sh", "--sign", "Developer ID Installer: Acme (1)", str(self.scratch / "out.pkg"),
-            environment={"PATH": f"{stand_in.parent}:{os.environ['PATH']}", "RECORD": str(record)},
-        )
+        environment = {"PATH": f"{stand_in.parent}:{os.environ['PATH']}", "RECORD": str(record)}
+        output = str(self.scratch / "out.pkg")
+        done = self.run_script("build-pkg.sh", "--sign", "Developer ID Installer: Acme (1)", output, environment=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(record.read_text(), r"--nopayload --identifier com\.privileges\.fluent-bit --version 2\.0 .*Acme \(1\).*out\.pkg$")
+        # An empty payload: without any, macOS would keep no receipt.
+        self.assertRegex(record.read_text(), r"^--root \S+ --identifier com\.privileges\.fluent-bit --version 2\.0 .*Acme \(1\).*out\.pkg\n$")
         self.assertEqual(set(INSTALLED) - set(self.modes()), {"usr/local/etc/fluent-bit/token"})
+        trusted = self.mac / "usr/local/etc/fluent-bit/trust-local-admins"
+        self.assertFalse(trusted.exists())
+        self.assertEqual(self.run_script("build-pkg.sh", "--trust-local-admins", output, environment=environment).returncode, 0)
+        self.assertTrue(trusted.exists(), "postinstall hands the option on")
+        self.assertEqual(self.run_script("build-pkg.sh", "--frobnicate", environment=environment).returncode, 1)
 
     def test_the_property_list_is_one_and_names_what_is_installed(self) -> None:
         path = KIT / "com.privileges.fluent-bit.plist"

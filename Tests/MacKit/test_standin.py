@@ -46,7 +46,9 @@ class StandInTests(unittest.TestCase):
         service, tail, output = (dict(found[name]) for name in ("service", "input", "output"))
         self.assertTrue(service["storage.path"].endswith("/storage") and tail["storage.type"] == "filesystem")
         self.assertTrue(tail["db"].endswith("/tail.db"))
-        self.assertEqual((output["retry_limit"], output["compress"], output["tls"], output["tls.verify"]), ("no_limits", "gzip", "on", "on"))
+        self.assertEqual((output["retry_limit"], output["compress"], output["tls"]), ("no_limits", "gzip", "on"))
+        # tls.verify alone takes every name that the authorities have vouched for.
+        self.assertEqual((output["tls.verify"], output["tls.verify_hostname"]), ("on", "on"))
         self.assertNotIn("Bearer slc", (KIT / "fluent-bit.conf").read_text())
 
 
@@ -63,7 +65,7 @@ class StartTests(unittest.TestCase):
         (self.folder / "fluent-bit.conf").write_text(text)
         self.token("a.b-c_d")
         self.program = self.folder / "fluent-bit"
-        self.program.write_text('#!/bin/sh\necho "$SLUICE_TOKEN|$PRIVILEGES_MISSED|$*"\n')
+        self.program.write_text('#!/bin/sh\necho "$SLUICE_TOKEN|$PRIVILEGES_ROTATED|$*"\n')
         self.program.chmod(0o755)
 
     def token(self, text: str, mode: int = 0o600) -> None:
@@ -89,16 +91,40 @@ class StartTests(unittest.TestCase):
         (self.folder / "token").unlink()
         self.assertEqual(self.start()[0], 78)
 
-    def test_finds_rotated_files_that_nobody_has_read(self) -> None:
+    def test_names_every_rotated_file_whatever_was_noted_since(self) -> None:
+        """Fluent Bit may have noted something of the new log, and died, before it read the old one's end."""
         for number in range(3):
             (self.folder / f"events.ndjson.{number}").write_text("{}\n")
         log = self.folder / "events.ndjson"
-        self.assertEqual(self.start()[1].split("|")[1], "".join(f",{log}.{n}" for n in (2, 1, 0)), "at the first start: all")
+        all_of_them = "".join(f",{log}.{n}" for n in (2, 1, 0))
+        self.assertEqual(self.start()[1].split("|")[1], all_of_them)
         noted = self.folder / "state" / "tail.db"
         noted.touch()
-        for number, age in ((0, 100), (1, -100), (2, -200)):
-            os.utime(f"{log}.{number}", (noted.stat().st_mtime + age,) * 2)
-        self.assertEqual(self.start()[1].split("|")[1], f",{log}.0", "later: those that are newer than its last note")
+        for number in range(3):
+            os.utime(f"{log}.{number}", (noted.stat().st_mtime - 100,) * 2)
+        self.assertEqual(self.start()[1].split("|")[1], all_of_them)
+
+    def test_runs_no_program_that_others_may_change(self) -> None:
+        """launchd starts it as root: whoever could write to the program, a link to it or a folder above it would be root."""
+        real = self.folder / "real"
+        real.mkdir()
+        self.program.rename(real / "fluent-bit")
+        self.program.symlink_to("real/fluent-bit")
+        self.assertEqual(self.start()[0], 0)
+        for path, mode in ((real, 0o777), (real / "fluent-bit", 0o775), (self.folder, 0o777)):
+            usual = path.stat().st_mode
+            path.chmod(mode)
+            status, output = self.start()
+            self.assertEqual((status, f"{path} can be written to by others" in output, "a.b-c" in output), (78, True, False), output)
+            path.chmod(usual)
+        if os.getuid() == 0:
+            os.chown(real, 1, 1)
+            status, output = self.start()
+            self.assertEqual((status, "belongs to user 1" in output), (78, True), output)
+        else:
+            real.chmod(0o777)
+        (self.folder / "trust-local-admins").touch()
+        self.assertEqual(self.start()[0], 0, "unless it was accepted")
 
 
 if __name__ == "__main__":

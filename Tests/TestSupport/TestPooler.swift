@@ -2,7 +2,7 @@ internal import LocalCluster
 internal import Foundation
 internal import Postgres
 
-/// PgBouncer in transaction mode before a cluster, as a private process: nobody's configuration is read, nothing is installed.
+/// PgBouncer as `deploy/pgbouncer.ini` has it before a cluster, as a private process: nothing is installed.
 package final class TestPooler: Sendable {
     private let process: ChildProcess
     private let directory: String
@@ -37,23 +37,14 @@ package final class TestPooler: Sendable {
             throw TestClusterError(description: "PgBouncer is missing: run scripts/setup.sh, or apt-get install pgbouncer")
         }
         let directory = try TestDirectories.shared.make()
-        let settings = """
-            [databases]
-            * = host=\(socketDirectory) port=5432
-            [pgbouncer]
-            listen_addr = 127.0.0.1
-            listen_port = \(port)
-            unix_socket_dir =
-            auth_type = trust
-            auth_file = \(directory)/users
-            pool_mode = transaction
-            default_pool_size = 20
-            max_client_conn = 2000
-            query_wait_timeout = 5
-            server_connect_timeout = 3
-            server_login_retry = 1
-            ignore_startup_parameters = extra_float_digits,options
-            """
+        // Tests share one with databases of their own, and log in without passwords.
+        let settings = try shippedSettings([
+            "sluice = host=127.0.0.1 port=5432 dbname=sluice": "* = host=\(socketDirectory) port=5432",
+            "listen_port = 6432": "listen_port = \(port)",
+            "auth_type = scram-sha-256": "auth_type = trust",
+            "/etc/pgbouncer/userlist.txt": "\(directory)/users",
+            "max_client_conn = 1000": "max_client_conn = 2000",
+        ])
         // Nothing in them is secret, and PgBouncer runs as another user when this is root.
         for (name, text) in ["pgbouncer.ini": settings, "users": TestCluster.peerRoles.map { "\"\($0)\" \"\"" }.joined(separator: "\n")] {
             guard
@@ -78,6 +69,16 @@ package final class TestPooler: Sendable {
             throw TestClusterError(description: "PgBouncer did not start: \(pooler.log)")
         }
         return pooler
+    }
+
+    /// `deploy/pgbouncer.ini`, with what a test has in the place of what an operator puts there.
+    private static func shippedSettings(_ replacements: [String: String]) throws -> String {
+        try replacements.reduce(into: Repository.text("deploy/pgbouncer.ini")) { text, replacement in
+            guard text.contains(replacement.key) else {
+                throw TestClusterError(description: "deploy/pgbouncer.ini has no longer: \(replacement.key)")
+            }
+            text = text.replacing(replacement.key, with: replacement.value)
+        }
     }
 
     package func url(role: String, database: String) -> String { "postgresql://\(role)@127.0.0.1:\(port)/\(database)" }

@@ -4,7 +4,7 @@
 #     sudo ./install.sh [--token-file FILE] [--no-start] [--trust-local-admins]
 #
 # Without --token-file: the file `token` beside this script, else the token that is installed. With DESTDIR set, everything goes below
-# that folder, nothing is started, and root is not needed.
+# that folder, nothing is started, and root is not needed. --trust-local-admins accepts that others than root could change what root runs.
 set -eu
 umask 022
 
@@ -122,6 +122,9 @@ put "$kit/parsers.conf" "$CONFIGURATION" 644
 put "$kit/newsyslog-privileges.conf" "$NEWSYSLOG" 644
 put "$kit/$LABEL.plist" "$DAEMONS" 644
 [ -z "$token" ] || put "$token" "$CONFIGURATION" 600 token
+# At each start too, for privileges_fluent_bit.sh looks again.
+rm -f "$CONFIGURATION/trust-local-admins"
+[ "$trust" = no ] || put /dev/null "$CONFIGURATION" 644 trust-local-admins
 
 # Users write the log, newsyslog exchanges it; what is in it stays.
 log=$LOGS/events.ndjson
@@ -136,6 +139,17 @@ fi
 if ! [ -s "$CONFIGURATION/token" ]; then
     warn "there is no token yet: run this again with --token-file FILE. Events are recorded meanwhile and sent afterwards."
     start=no
+fi
+
+# Root runs Fluent Bit as well. Below DESTDIR only when it is named: this machine's is not the one that will run.
+if [ -z "$ROOT" ] || [ -n "${FLUENT_BIT:-}" ]; then
+    program_status=0
+    PRIVILEGES_CONFIGURATION=$CONFIGURATION sh "$BIN/privileges_fluent_bit.sh" --check || program_status=$?
+    case $program_status in
+        0) ;;
+        69) warn "Fluent Bit can be installed later: launchd tries again" ;;
+        *) fail "all is installed, and nothing is started: see above" ;;
+    esac
 fi
 
 if [ "$start" = yes ]; then

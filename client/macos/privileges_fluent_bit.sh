@@ -1,10 +1,12 @@
 #!/bin/sh
 # Starts Fluent Bit with the token from its file: what launchd runs. The token is in no property list (launchctl print shows those
-# to everybody) and on no command line (ps does).
+# to everybody) and on no command line (ps does). With --check it only says whether root may run the Fluent Bit that is there.
 set -eu
 umask 077
 readonly CONFIGURATION="${PRIVILEGES_CONFIGURATION:-/usr/local/etc/fluent-bit}"
 readonly TOKEN="$CONFIGURATION/token"
+# Made by install.sh --trust-local-admins.
+readonly TRUSTED="$CONFIGURATION/trust-local-admins"
 readonly LONGEST_LOG=1048576
 
 fail() {
@@ -27,6 +29,56 @@ fluent_bit() {
     return 1
 }
 
+# check_entry PATH: this file or folder may be changed by root only (or by us).
+check_entry() {
+    check_entry_path=$1
+    # shellcheck disable=SC2012,SC2046 # ls: stat has other options on each system. Split on purpose: mode, links, owner.
+    set -- $(ls -ldn "$check_entry_path")
+    check_entry_bad=
+    [ "$3" = 0 ] || [ "$3" = "$(id -u)" ] || check_entry_bad="belongs to user $3"
+    case $1 in
+        l* | ?????w???[tT]* | ????????w[tT]*) ;;
+        ?????w* | ????????w*) check_entry_bad="can be written to by others ($1)" ;;
+    esac
+    [ -n "$check_entry_bad" ] || return 0
+    [ -f "$TRUSTED" ] || fail "$check_entry_path $check_entry_bad, and root shall run $program: whoever changes it becomes root. Install Fluent Bit
+  where only root can write, such as /opt/fluent-bit, or accept it with install.sh --trust-local-admins."
+}
+
+# check_program PATH: it, every folder above it and every link on the way there.
+check_program() {
+    check_done='' check_rest=${1#/} check_links=0
+    check_entry /
+    while [ -n "$check_rest" ]; do
+        check_part=${check_rest%%/*}
+        case $check_rest in
+            */*) check_rest=${check_rest#*/} ;;
+            *) check_rest= ;;
+        esac
+        case $check_part in
+            '' | .) continue ;;
+            ..) check_done=${check_done%/*} && continue ;;
+        esac
+        check_entry "$check_done/$check_part"
+        if [ -L "$check_done/$check_part" ]; then
+            check_links=$((check_links + 1))
+            [ "$check_links" -le 40 ] || fail "$1 is a link that leads nowhere"
+            check_target=$(readlink "$check_done/$check_part")
+            case $check_target in /*) check_done= ;; esac
+            check_rest=${check_target#/}/$check_rest
+        else
+            check_done=$check_done/$check_part
+        fi
+    done
+}
+
+if ! program=$(fluent_bit); then
+    printf 'privileges_fluent_bit: Fluent Bit is not installed: see README.md\n' >&2
+    exit 69 # EX_UNAVAILABLE
+fi
+check_program "$program"
+[ "${1:-}" != --check ] || exit 0
+
 [ -r "$CONFIGURATION/fluent-bit.conf" ] || fail "$CONFIGURATION/fluent-bit.conf is missing: run the kit's install.sh"
 [ -r "$TOKEN" ] || fail "$TOKEN is missing: put the token there, chmod 600"
 case $(ls -ldn "$TOKEN") in
@@ -39,7 +91,6 @@ case $SLUICE_TOKEN in
     *[!A-Za-z0-9._~+/=-]*) fail "$TOKEN holds something that is no token" ;;
 esac
 export SLUICE_TOKEN
-program=$(fluent_bit) || fail "Fluent Bit is not installed: see README.md"
 
 # launchd opened the logs; they grow by a line for each failed try. At a megabyte, one old one is kept.
 for log in /usr/local/var/log/fluent-bit.log /usr/local/var/log/fluent-bit-error.log; do
@@ -48,21 +99,17 @@ for log in /usr/local/var/log/fluent-bit.log /usr/local/var/log/fluent-bit-error
     fi
 done
 
-# Rotated files that were written to after Fluent Bit last noted how far it had read. Sluice takes an event twice and stores it once,
-# so one file too many does no harm.
+# All rotated files: what Fluent Bit has noted of the log tells nothing about one that was rotated after it died. It knows those that it
+# has read by their inodes, and Sluice takes an event twice and stores it once, so one file too many does no harm.
 events=$(setting PRIVILEGES_LOG)
 state=$(setting PRIVILEGES_STATE)
 mkdir -p "$state/storage"
-PRIVILEGES_MISSED=
+PRIVILEGES_ROTATED=
 for number in 9 8 7 6 5 4 3 2 1 0; do
     rotated=$events.$number
-    [ -f "$rotated" ] || continue
-    for noted in "$state/tail.db" "$state/tail.db-wal"; do
-        if [ -f "$noted" ] && [ -z "$(find "$rotated" -newer "$noted")" ]; then continue 2; fi
-    done
-    PRIVILEGES_MISSED=$PRIVILEGES_MISSED,$rotated
+    [ ! -f "$rotated" ] || PRIVILEGES_ROTATED=$PRIVILEGES_ROTATED,$rotated
 done
-export PRIVILEGES_MISSED
+export PRIVILEGES_ROTATED
 
 cd "$CONFIGURATION"
 exec "$program" -c "$CONFIGURATION/fluent-bit.conf"

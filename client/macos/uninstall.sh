@@ -33,7 +33,8 @@ rm -f "$ROOT/Library/LaunchDaemons/$LABEL.plist" \
     "$ROOT/usr/local/bin/privileges_fluent_bit.sh" \
     "$ROOT/usr/local/etc/fluent-bit/fluent-bit.conf" \
     "$ROOT/usr/local/etc/fluent-bit/parsers.conf" \
-    "$ROOT/usr/local/etc/fluent-bit/token"
+    "$ROOT/usr/local/etc/fluent-bit/token" \
+    "$ROOT/usr/local/etc/fluent-bit/trust-local-admins"
 # Only when nothing of somebody else's is in it.
 rmdir "$ROOT/usr/local/etc/fluent-bit" 2> /dev/null || true
 

@@ -12,7 +12,7 @@ import time
 
 from .api import DEADLINE
 from .client import Line, Request
-from .machine import LeftOut, as_account, end_with_parent, environment, free_port, give_away, until
+from .machine import ROOT, LeftOut, Wrong, as_account, end_with_parent, environment, free_port, give_away, until
 from .proxy import Proxy
 from .runner import row
 from .world import Trial
@@ -122,12 +122,15 @@ class Pooler:
         self.folder.mkdir(mode=0o700)
         users, settings = self.folder / "users", self.folder / "pgbouncer.ini"
         users.write_text(f'"sluice_api" "{trial.cluster.password}"\n')
-        settings.write_text(
-            f"[databases]\nsluice = host=127.0.0.1 port={trial.cluster.port} dbname=sluice\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-            f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\n"
-            "default_pool_size = 24\nmax_client_conn = 200\nquery_wait_timeout = 2\nserver_connect_timeout = 3\nserver_login_retry = 1\n"
-            "ignore_startup_parameters = extra_float_digits,options\n"
-        )
+        text = (ROOT / "deploy" / "pgbouncer.ini").read_text()
+        for shipped, ours in {
+            "host=127.0.0.1 port=5432": f"host=127.0.0.1 port={trial.cluster.port}", "listen_port = 6432": f"listen_port = {self.port}",
+            "/etc/pgbouncer/userlist.txt": str(users), "query_wait_timeout = 5": "query_wait_timeout = 2",
+        }.items():
+            if shipped not in text:
+                raise Wrong(f"deploy/pgbouncer.ini has no longer: {shipped}")
+            text = text.replace(shipped, ours)
+        settings.write_text(text)
         for path in (self.folder, users, settings):
             give_away(path)
         self.process: subprocess.Popen[bytes] | None = None

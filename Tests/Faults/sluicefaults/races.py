@@ -194,13 +194,16 @@ COMMIT;
 """
 
 
-@row("old and new binary side by side, a later migration in between, the old one replaced under load", bound=90)
+OLD_BIN = os.environ.get("SLUICE_OLD_BIN")
+SIDE_BY_SIDE = "old and new binary" if OLD_BIN else "the same binary twice with other settings (no SLUICE_OLD_BIN)"
+
+
+@row(f"{SIDE_BY_SIDE} side by side, a later migration in between, one replaced under load", bound=90)
 def old_and_new(trial: Trial) -> None:
-    """SLUICE_OLD_BIN names the folder of an older build. Without one it is this build twice, with settings that differ."""
-    folder = os.environ.get("SLUICE_OLD_BIN")
-    trial.figure("SLUICE_OLD_BIN" if folder else "the same build twice, other settings")
+    if not OLD_BIN:
+        trial.figure("no older binary was tried")
     trial.take(Cluster(trial.world.folder / "po"))
-    old = trial.api({"DB_PREPARE": "off", "DB_LANES": "1"}, folder=folder)
+    old = trial.api({"DB_PREPARE": "off", "DB_LANES": "1"}, folder=OLD_BIN)
     new = trial.api()
     with trial.load(old, new):
         trial.flow()

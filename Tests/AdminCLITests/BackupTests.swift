@@ -111,21 +111,82 @@ import Testing
         let tool = try CommandLineTool.make(filled.adminURL)
         for _ in 0..<2 { #expect(try await tool.run("backup", "create").status == .exited(0)) }
         let folder = BackupFolder(path: "\(tool.home)/backups")
-        #expect(try folder.prune(olderThan: 30, now: Date()).isEmpty)
+        #expect(try folder.prune(olderThan: 30, now: Date()) == .init())
         let names = try folder.backups().map(\.name)
         let later = Date(timeIntervalSinceNow: 31 * 86_400)
-        let pruned = try folder.prune(olderThan: 30, now: later)
+        let pruned = try #require(try folder.prune(olderThan: 30, now: later)).deleted
         #expect(pruned.contains(names[0]) && !pruned.contains(names[1]))
         let newest = try #require(try folder.backups().first?.manifest)
         #expect(Set(try folder.months().map(\.name)) == Set(newest.months.map(\.folder)))
         // What did not come to its end goes when it is a day old.
-        try FileManager.default.createDirectory(atPath: "\(folder.path)/20200101T000000Z", withIntermediateDirectories: false)
-        #expect(try folder.prune(olderThan: 30, now: Date()).isEmpty)
-        #expect(try folder.prune(olderThan: 30, now: later) == ["20200101T000000Z"])
+        try folder.begin("20200101T000000Z")
+        #expect(try folder.prune(olderThan: 30, now: Date()) == .init())
+        #expect(try folder.prune(olderThan: 30, now: later)?.deleted == ["20200101T000000Z"])
         let asked = try await tool.run("backup", "prune")
         #expect(asked.status == .exited(64) && asked.output.contains("--yes"), "\(asked.output)")
         #expect(try await tool.run("backup", "prune", "--yes").status == .exited(0))
         tool.remove()
+    }
+
+    @Test func prunesNothingButItsOwn() throws {
+        let home = FileManager.default.temporaryDirectory.appending(path: "sluice-prune-\(UUID().uuidString)").path(percentEncoded: false)
+        defer { try? FileManager.default.removeItem(atPath: home) }
+        let folder = BackupFolder(path: home)
+        try folder.make()
+        func write(_ text: String, _ path: String) throws {
+            let file = URL(filePath: "\(home)/\(path)")
+            try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: file)
+        }
+        var manifest = BackupManifest(kind: .full, createdAt: "2020-01-01T00:00:00Z", database: "1/1", databaseName: "d", migration: 1, rows: [:], files: [])
+        for (name, format) in [("20200101T000000Z", 1), ("20200101T000001Z", 1), ("20200102T000000Z", 99), ("before the upgrade", 1)] {
+            try folder.begin(name)
+            manifest.format = format
+            try manifest.write("\(home)/\(name)")
+        }
+        try write("photos", "holiday/1.jpg")
+        try write("a note", "20200103T000000Z/note.txt")
+        try write("{", "20200104T000000Z/manifest.json")
+        try write("a web page's", "months/site/manifest.json.draft")
+        try folder.begin("20200105T000000Z-acme")
+        try BackupFolder(path: folder.monthsPath).begin("20200101T000000Z-events_2019_10")
+        let later = Date(timeIntervalSinceNow: 31 * 86_400)
+
+        let writing = try folder.lockForWriting()
+        #expect(try folder.prune(olderThan: 30, now: later) == nil, "what is being written is not looked at, however long it takes")
+        writing.release()
+        // The newer manifest may name any month.
+        #expect(try folder.prune(olderThan: 30, now: later)?.deleted == ["20200101T000000Z", "20200105T000000Z-acme"])
+        for name in ["20200102T000000Z", "20200104T000000Z"] { try FileManager.default.removeItem(atPath: "\(home)/\(name)") }
+        #expect(try folder.prune(olderThan: 30, now: later)?.deleted == ["months/20200101T000000Z-events_2019_10"])
+        #expect(
+            Set(try FileManager.default.contentsOfDirectory(atPath: home))
+                == ["20200101T000001Z", "20200103T000000Z", "before the upgrade", "holiday", "lock", "months"]
+        )
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.monthsPath) == ["site"])
+    }
+
+    @Test func goesOnWhereOneCannotBeDeleted() throws {
+        let home = FileManager.default.temporaryDirectory.appending(path: "sluice-prune-\(UUID().uuidString)").path(percentEncoded: false)
+        defer { try? FileManager.default.removeItem(atPath: home) }
+        let folder = BackupFolder(path: home)
+        try folder.make()
+        for name in ["20200101T000000Z", "20200102T000000Z"] { try folder.begin(name) }
+        let manifest = BackupManifest(kind: .full, createdAt: "2020-01-01T00:00:00Z", database: "1/1", databaseName: "d", migration: 1, rows: [:], files: [])
+        try manifest.write("\(home)/20200101T000000Z")
+        for name in ["20200102T000000Z", "20200103T000000Z"] {
+            if name == "20200103T000000Z" { try folder.begin(name) }
+            try manifest.write("\(home)/\(name)")
+        }
+        // A folder where the draft would be: nobody can rename the manifest to it, not even root.
+        try FileManager.default.createDirectory(
+            atPath: "\(home)/20200101T000000Z/\(BackupManifest.draftName)",
+            withIntermediateDirectories: false
+        )
+        let pruned = try #require(try folder.prune(olderThan: 30, now: Date()))
+        #expect(pruned.deleted == ["20200102T000000Z"])
+        #expect(pruned.left.count == 1 && pruned.left[0].contains("20200101T000000Z"), "\(pruned.left)")
+        #expect(try folder.find("20200101T000000Z").manifest != nil, "it is a whole backup still")
     }
 
     @Test func exportsOneTenantAndPutsItBackAlone() async throws {

@@ -16,6 +16,8 @@ struct BackupCreator: Sendable {
 
     func create() async throws -> BackupFolder.Entry {
         try folder.make()
+        let lock = try folder.lockForWriting()
+        defer { lock.release() }
         let source = BackupSource(connection)
         guard let entry = try await source.exclusively({ try await copy(source) }) else {
             throw Failure("another backup or a retention run is under way; try again when it is done")
@@ -40,7 +42,7 @@ struct BackupCreator: Sendable {
         let months = try await archive(facts, programs)
         let name = folder.newName(facts.asOf)
         let path = "\(folder.path)/\(name)"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try folder.begin(name)
         do {
             progress("\(name): \(facts.rows.count - months.count) tables")
             let excluded = months.map { "--exclude-table-data=sluice.\($0.table)" }
@@ -101,7 +103,7 @@ struct BackupCreator: Sendable {
         let path = "\(archive.path)/\(name)"
         let rows = facts.rows[month.table] ?? 0
         progress("\(month.table): \(rows) rows into the archive")
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try archive.begin(name)
         do {
             try await programs.run(
                 "pg_dump",

@@ -108,8 +108,12 @@ struct BackupPrune: AsyncParsableCommand {
         let days = try days ?? settings.backupRetentionDays
         guard days > 0 else { throw ValidationError("--days is a number above 0.") }
         try options.confirm("Delete backups older than \(days) days")
-        let deleted = try backup.folder(settings).prune(olderThan: days, now: Date())
-        try options.print(deleted.map(PrunedRow.init))
+        let folder = backup.folder(settings)
+        guard let pruned = try folder.prune(olderThan: days, now: Date()) else {
+            throw Failure("a backup is being written into \(folder.path); try again when it is done")
+        }
+        try options.print(pruned.deleted.map(PrunedRow.init))
+        guard pruned.left.isEmpty else { throw Failure(pruned.left.joined(separator: "\n")) }
     }
 }
 

@@ -109,6 +109,33 @@ import Testing
         #expect(try await database.psql("SELECT runs, failures, detail, succeeded_at IS NULL FROM maintenance") == "2|2|the disk is full|t")
     }
 
+    /// A timer's command is at no time what could wait for the next one.
+    @Test func makesTheFirstBackupWhenItIsRunOnce() async throws {
+        let filled = try await FilledDatabase.make()
+        var tool = try CommandLineTool.make(filled.adminURL)
+        tool.variables = ["DB_BACKUP_CRONJOB": "0 0 1 1 *"]
+        // A month of their own, which has expired.
+        try await filled.psql("UPDATE tenants SET retention_days = 100; SELECT 1")
+        let old = BackupFolder(path: "\(tool.home)/backups")
+        try old.make()
+        try old.begin("20200101T000000Z")
+        try FileManager.default.setAttributes([.modificationDate: Date.distantPast], ofItemAtPath: "\(old.path)/20200101T000000Z")
+        let first = try await tool.run("maintain", "--once")
+        #expect(first.status == .exited(0), "\(first.output)")
+        let names = try old.backups().map(\.name)
+        #expect(names.count == 1 && names.first != "20200101T000000Z", "one was made, and what never came to its end went")
+        let tasks = "SELECT string_agg(task, ' ' ORDER BY task) FROM maintenance WHERE succeeded_at = started_at AND runs = 1"
+        #expect(try await filled.psql(tasks) == "backup partitions prune retention views")
+        #expect(try await filled.psql("SELECT count(*) FROM audit_log WHERE action = 'retention.run'") == "1")
+        #expect(try await filled.psql("SELECT count(*) FROM events WHERE occurred_at < now() - interval '100 days'") == "0")
+        // And not again before it is due again.
+        let second = try await tool.run("maintain", "--once")
+        #expect(second.status == .exited(0), "\(second.output)")
+        #expect(try old.backups().count == 1)
+        #expect(try await filled.psql(tasks) == "backup partitions prune retention views")
+        tool.remove()
+    }
+
     @Test func refusesABadLineAtTheStart() async throws {
         let database = try await MigratedDatabase.make()
         var tool = try CommandLineTool.make(database.adminURL)

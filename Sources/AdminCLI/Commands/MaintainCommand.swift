@@ -48,7 +48,7 @@ struct MaintainCommand: AsyncParsableCommand {
             guard try await connection.takeSessionLock(Maintainer.lockName) else {
                 throw Failure("a sluice maintain is at work on this database already")
             }
-            try await maintainer.runDue(connection, start: .now())
+            try await maintainer.runDue(connection, start: nil)
             return try await MaintenanceLog(connection).records().filter(\.hasFailed).map(\.task)
         }
         guard failed.isEmpty else { throw Failure("failed: \(failed.joined(separator: ", ")); it is said why above") }

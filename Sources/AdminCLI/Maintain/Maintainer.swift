@@ -39,7 +39,9 @@ struct Maintainer: Sendable {
     }
 
     /// A round as it is run by the one who leads; for tests and for `--once`.
-    func runDue(_ leader: Connection, start: Timestamp) async throws {
+    ///
+    /// - Parameter start: as in ``MaintenanceSchedule/isDue(last:now:start:)``.
+    func runDue(_ leader: Connection, start: Timestamp?) async throws {
         let records = try await MaintenanceLog(leader).records()
         for task in tasks where !Task.isCancelled {
             let last = records.first { $0.task == task.name }

@@ -136,6 +136,38 @@ import Testing
         tool.remove()
     }
 
+    /// A backup by hand that takes longer than a daemon waits before it tries again.
+    @Test func waitsForWhatIsDoneByHand() async throws {
+        let database = try await MigratedDatabase.make()
+        let clock = ManualClock(try #require(Timestamp(rfc3339: "2026-11-20T12:00:00Z")))
+        let runs = Atomic(0)
+        let task = MaintenanceTask(name: "backup", schedule: .cron(try CronLine("30 2 * * *")), lock: SessionLock.months) { _ in
+            runs.add(1, ordering: .relaxed)
+            return "done"
+        }
+        let maintainer = Maintainer(connect: { try await database.connect() }, tasks: [task], clock: clock, log: silent())
+        let (leader, byHand) = (try await database.connect(), try await database.connect())
+        let row = "SELECT runs, failures, started_at = succeeded_at FROM maintenance"
+        try await byHand.withSessionLock(SessionLock.months) {
+            try await MaintenanceLog(byHand).begin("backup", at: clock.now())
+            try clock.set("2026-11-20T12:20:00Z")
+            try await maintainer.runDue(leader, start: clock.now())
+            #expect(try await database.psql(row) == "1|0|")
+            let tool = try CommandLineTool.make(database.adminURL)
+            let second = try await tool.run("backup", "create")
+            #expect(second.status == .exited(1) && second.output.contains("under way"), "\(second.output)")
+            #expect(try await database.psql(row) == "1|0|", "what was not begun did not fail")
+            try await MaintenanceLog(byHand).finish("backup", at: clock.now(), succeeded: true, seconds: 1_200, detail: "")
+            tool.remove()
+        }
+        try await maintainer.runDue(leader, start: clock.now())
+        #expect(try await database.psql(row) == "1|0|t" && runs.load(ordering: .relaxed) == 0)
+        try clock.set("2026-11-21T02:30:01Z")
+        try await maintainer.runDue(leader, start: clock.now())
+        #expect(try await database.psql(row) == "2|0|t" && runs.load(ordering: .relaxed) == 1)
+        for connection in [leader, byHand] { await connection.close() }
+    }
+
     @Test func refusesABadLineAtTheStart() async throws {
         let database = try await MigratedDatabase.make()
         var tool = try CommandLineTool.make(database.adminURL)

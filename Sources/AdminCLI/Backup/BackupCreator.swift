@@ -14,14 +14,19 @@ struct BackupCreator: Sendable {
     /// A row may be committed so long after the time it carries.
     private static let margin: Int64 = 3_600_000_000
 
-    func create() async throws -> BackupFolder.Entry {
-        try folder.make()
-        let lock = try folder.lockForWriting()
-        defer { lock.release() }
-        let source = BackupSource(connection)
-        guard let entry = try await source.exclusively({ try await copy(source) }) else {
-            throw Failure("another backup or a retention run is under way; try again when it is done")
+    /// - Parameter recorded: what the copying is written down by, once it is sure that nobody else is at it.
+    func create(
+        recorded: @Sendable (_ copy: () async throws -> BackupFolder.Entry) async throws -> BackupFolder.Entry = { try await $0() }
+    ) async throws -> BackupFolder.Entry {
+        let entry = try await BackupSource(connection).exclusively {
+            try await recorded {
+                try folder.make()
+                let lock = try folder.lockForWriting()
+                defer { lock.release() }
+                return try await copy(BackupSource(connection))
+            }
         }
+        guard let entry else { throw Failure("another backup or a retention run is under way; try again when it is done") }
         return entry
     }
 

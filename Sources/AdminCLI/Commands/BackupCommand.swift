@@ -63,7 +63,9 @@ struct BackupCreate: AsyncParsableCommand {
                 progress: { console.error($0) }
             )
             // As the daemon's, so that metrics tell of the last backup whoever made it.
-            return try await MaintenanceLog(connection).recording("backup", detail: \.summary) { try await creator.create() }
+            return try await creator.create { copy in
+                try await MaintenanceLog(connection).recording("backup", detail: \.summary, copy)
+            }
         }
         try options.print(BackupRow(entry))
     }

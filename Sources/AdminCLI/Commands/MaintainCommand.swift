@@ -49,7 +49,8 @@ struct MaintainCommand: AsyncParsableCommand {
                 throw Failure("a sluice maintain is at work on this database already")
             }
             try await maintainer.runDue(connection, start: nil)
-            return try await MaintenanceLog(connection).records().filter(\.hasFailed).map(\.task)
+            // What has not finished is another's, and under way.
+            return try await MaintenanceLog(connection).records().filter { $0.hasFailed && $0.finishedAt != nil }.map(\.task)
         }
         guard failed.isEmpty else { throw Failure("failed: \(failed.joined(separator: ", ")); it is said why above") }
     }

@@ -37,6 +37,8 @@ extension Timestamp {
 struct MaintenanceTask: Sendable {
     let name: String
     let schedule: MaintenanceSchedule
+    /// The session's lock that it runs under, if any: while another has it, by hand perhaps, the task waits for its turn.
+    var lock: String?
     /// Says what it did, in a line. Gets a connection of its own.
     let run: @Sendable (Connection) async throws -> String
 }

@@ -34,7 +34,7 @@ struct MaintenanceTasks: Sendable {
 
     /// With the sweeps of refused records and remembered ids.
     private var retention: MaintenanceTask {
-        MaintenanceTask(name: "retention", schedule: .every(seconds: 3_600)) { [actor] connection in
+        MaintenanceTask(name: "retention", schedule: .every(seconds: 3_600), lock: SessionLock.months) { [actor] connection in
             let outcome = try await Retention(connection, actor: actor).run()
             let rows = outcome.deleted.values.reduce(0, +)
             let waiting = outcome.waitingMonths.isEmpty ? "" : ", \(outcome.waitingMonths.count) left to the next run"
@@ -55,7 +55,7 @@ struct MaintenanceTasks: Sendable {
 
     private func backup(_ line: CronLine) throws -> MaintenanceTask {
         let configuration = try settings.target().configuration
-        return MaintenanceTask(name: "backup", schedule: .cron(line)) { [folder, jobs] connection in
+        return MaintenanceTask(name: "backup", schedule: .cron(line), lock: SessionLock.months) { [folder, jobs] connection in
             let creator = BackupCreator(
                 configuration: configuration,
                 connection: connection,

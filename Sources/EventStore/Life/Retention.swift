@@ -92,7 +92,7 @@ package struct Retention: Sendable {
     ///
     /// - Parameter progress: gets a line now and then.
     package func run(progress: @escaping @Sendable (String) -> Void = { _ in }) async throws -> RetentionOutcome {
-        guard let outcome = try await connection.withSessionLock("sluice.retention", { try await purge(progress) }) else {
+        guard let outcome = try await connection.withSessionLock(SessionLock.months, { try await purge(progress) }) else {
             throw StoreError(.notReady, "another retention run or a backup is under way; try again when it is done")
         }
         return outcome

@@ -99,10 +99,30 @@ import Testing
         var bytes = try #require(FileManager.default.contents(atPath: "\(folder)/\(file)"))
         bytes[bytes.count / 2] ^= 1
         try bytes.write(to: URL(filePath: "\(folder)/\(file)"))
-        #expect(try await tool.run("backup", "list", "--verify").status == .exited(1))
+        let verified = try await tool.run("backup", "list", "--verify")
+        #expect(verified.status == .exited(1) && verified.output.contains(backup) && verified.output.contains(month), "\(verified.output)")
         let empty = CommandLineTool(database: try await TestCluster.shared().makeDatabase(), home: tool.home)
         let run = try await empty.run("backup", "restore", backup)
         #expect(run.status == .exited(1) && run.output.contains("damaged"), "\(run.output)")
+
+        // The next backup does without the damaged month, and the first one never again.
+        let months = { Set(try FileManager.default.contentsOfDirectory(atPath: "\(tool.home)/backups/months")) }
+        let before = try months()
+        try await filled.psql("UPDATE months SET altered_at = now() - interval '2 hours' WHERE altered_at IS NOT NULL")
+        let second = try await tool.run("backup", "create")
+        #expect(second.status == .exited(0) && second.output.contains("damaged"), "\(second.output)")
+        #expect(try months().subtracting(before).map { $0.suffix(14) } == [month.suffix(14)])
+        let folder2 = BackupFolder(path: "\(tool.home)/backups")
+        let all = try folder2.backups()
+        var check = BackupCheck()
+        #expect(check.faults(all).count == 1 && check.faults([all[1]]).isEmpty)
+        // A manifest that names a month which is not there, or is another one.
+        let named = try #require(all[1].manifest?.months.first?.folder)
+        try FileManager.default.moveItem(atPath: "\(folder2.monthsPath)/\(named)", toPath: "\(tool.home)/elsewhere")
+        check = BackupCheck()
+        #expect(check.faults([all[1]]).first?.contains("is missing") == true)
+        try Data("{".utf8).write(to: URL(filePath: "\(all[1].path)/manifest.json"))
+        #expect(try await tool.run("backup", "list", "--verify").output.contains("cannot be read"))
         tool.remove()
     }
 

@@ -81,7 +81,7 @@ struct BackupCreator: Sendable {
         let known = try folder.months()
         for month in facts.closedMonths {
             let entry: BackupFolder.Entry
-            if let there = known.last(where: { Self.isCurrent($0.manifest, month, facts) }) {
+            if let there = known.last(where: { Self.isCurrent($0.manifest, month, facts) && isWhole($0) }) {
                 entry = there
             } else {
                 entry = try await archive(month, facts, programs)
@@ -100,6 +100,18 @@ struct BackupCreator: Sendable {
         else { return false }
         let limit = Timestamp(microsecondsSince1970: made.microsecondsSince1970 - margin)
         return [month.alteredAt, month.lastReceivedAt].compactMap(\.self).allSatisfy { $0 < limit }
+    }
+
+    /// What was damaged on the disk is archived anew. Reading it costs less than counting the month's rows did.
+    private func isWhole(_ entry: BackupFolder.Entry) -> Bool {
+        guard let manifest = entry.manifest else { return false }
+        do {
+            try Checksum.verify(manifest, in: entry.path)
+            return true
+        } catch {
+            progress("\(error)")
+            return false
+        }
     }
 
     private func archive(_ month: ClosedMonth, _ facts: BackupFacts, _ programs: PostgresPrograms) async throws -> BackupFolder.Entry {

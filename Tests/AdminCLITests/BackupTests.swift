@@ -164,10 +164,19 @@ import Testing
             try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
             try Data(text.utf8).write(to: file)
         }
-        var manifest = BackupManifest(kind: .full, createdAt: "2020-01-01T00:00:00Z", database: "1/1", databaseName: "d", migration: 1, rows: [:], files: [])
+        var manifest = BackupManifest(
+            kind: .full,
+            createdAt: "2020-01-01T00:00:00Z",
+            database: "1/1",
+            databaseName: "d",
+            migration: 1,
+            rows: [:],
+            files: []
+        )
         for (name, format) in [("20200101T000000Z", 1), ("20200101T000001Z", 1), ("20200102T000000Z", 99), ("before the upgrade", 1)] {
             try folder.begin(name)
             manifest.format = format
+            manifest.createdAt = name == "20200101T000001Z" ? "2020-01-01T00:00:01Z" : "2020-01-01T00:00:00Z"
             try manifest.write("\(home)/\(name)")
         }
         try write("photos", "holiday/1.jpg")
@@ -197,12 +206,18 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: home) }
         let folder = BackupFolder(path: home)
         try folder.make()
-        for name in ["20200101T000000Z", "20200102T000000Z"] { try folder.begin(name) }
-        let manifest = BackupManifest(kind: .full, createdAt: "2020-01-01T00:00:00Z", database: "1/1", databaseName: "d", migration: 1, rows: [:], files: [])
-        try manifest.write("\(home)/20200101T000000Z")
-        for name in ["20200102T000000Z", "20200103T000000Z"] {
-            if name == "20200103T000000Z" { try folder.begin(name) }
-            try manifest.write("\(home)/\(name)")
+        for day in 1...3 {
+            let manifest = BackupManifest(
+                kind: .full,
+                createdAt: "2020-01-0\(day)T00:00:00Z",
+                database: "1/1",
+                databaseName: "d",
+                migration: 1,
+                rows: [:],
+                files: []
+            )
+            try folder.begin("2020010\(day)T000000Z")
+            try manifest.write("\(home)/2020010\(day)T000000Z")
         }
         // A folder where the draft would be: nobody can rename the manifest to it, not even root.
         try FileManager.default.createDirectory(

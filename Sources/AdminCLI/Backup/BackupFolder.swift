@@ -112,14 +112,12 @@ struct BackupFolder: Sendable {
         defer { lock.release() }
         var pruned = Pruned()
         let all = try backups()
-        let newest = all.last { $0.manifest?.kind == .full }?.name
+        let newest = all.filter { $0.manifest?.kind == .full }.max { Self.date($0) < Self.date($1) }?.name
         let dayAgo = now.addingTimeInterval(-86_400)
         let limit = now.addingTimeInterval(-86_400 * Double(days))
         for entry in all where entry.isNamedByUs {
-            let isDoomed =
-                entry.manifest.map { entry.name != newest && Self.date($0, entry) < limit }
-                ?? (entry.isUnfinished && entry.modifiedAt < dayAgo)
-            if isDoomed { remove(entry, called: entry.name, &pruned) }
+            let isOld = entry.manifest == nil ? entry.isUnfinished && entry.modifiedAt < dayAgo : Self.date(entry) < limit
+            if isOld, entry.name != newest { remove(entry, called: entry.name, &pruned) }
         }
         let rest = try backups()
         // Which months are named by what cannot be read, nobody knows.
@@ -132,8 +130,8 @@ struct BackupFolder: Sendable {
         return pruned
     }
 
-    private static func date(_ manifest: BackupManifest, _ entry: Entry) -> Date {
-        guard let time = Timestamp(rfc3339: manifest.createdAt) else { return entry.modifiedAt }
+    private static func date(_ entry: Entry) -> Date {
+        guard let manifest = entry.manifest, let time = Timestamp(rfc3339: manifest.createdAt) else { return entry.modifiedAt }
         return Date(timeIntervalSince1970: Double(time.microsecondsSince1970) / 1_000_000)
     }
 

@@ -109,6 +109,28 @@ import Testing
         #expect(acts == "tenant.hold tenant.release")
     }
 
+    /// A hold that is being written while a sweep begins: the sweep's snapshot does not show it.
+    @Test func sweepsNothingOfATenantThatIsBeingHeld() async throws {
+        let fixture = try await scene()
+        try await refuse(fixture, agesOfAcme: [40], agesOfGlobex: [40])
+        try await remember(fixture, agesOfAcme: [9], agesOfGlobex: [9])
+        // Ids of a tenant that is no more go all the same.
+        try await fixture.migrated.psql(
+            "INSERT INTO remembered_ids SELECT 4711, 1, key_digest, content_digest, occurred_at, id, seen_at FROM remembered_ids WHERE tenant_id = \(fixture.acme.id)"
+        )
+        let holder = try await fixture.migrated.connect()
+        try await holder.executeScript(
+            "SET idle_in_transaction_session_timeout = 0; BEGIN; UPDATE sluice.tenants SET held_at = now() WHERE slug = 'acme'",
+            deadline: fixture.deadline
+        )
+        let outcome = try await retention(fixture).run()
+        #expect(outcome.refused == 1 && outcome.rememberedIDs == 2)
+        try await holder.executeScript("ROLLBACK", deadline: fixture.deadline)
+        await holder.close()
+        let after = try await retention(fixture).run()
+        #expect(after.refused == 1 && after.rememberedIDs == 1)
+    }
+
     @Test func givesAMonthBackThatSomebodyNeedsAfterAll() async throws {
         let fixture = try await scene()
         try await put([200, 201], of: fixture.acme, fixture)

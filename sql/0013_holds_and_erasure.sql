@@ -1,4 +1,4 @@
--- A hold that comes while rows are being deleted stops that too.
+-- A hold that comes while rows are being deleted stops that too; and what erasing a subject counts.
 -- Additive: a binary that knows only the migrations before runs beside it.
 
 SET LOCAL ROLE sluice_owner;
@@ -63,5 +63,58 @@ BEGIN
                                  OR NOT EXISTS (SELECT FROM sluice.tenants t WHERE t.tenant_id = o.tenant_id)));
     GET DIAGNOSTICS swept = ROW_COUNT;
     RETURN swept;
+END
+$$;
+
+-- ── The end of a subject's events ───────────────────────────────────────────────────────────────────────────────
+-- As erase_events(), which stays for binaries that know no better, and says how many of the senders' ids went, too.
+CREATE FUNCTION sluice.erase_subject(tenant int, of_actor text, of_machine text, since timestamptz, until timestamptz, batch int)
+RETURNS TABLE (events int, remembered_ids int)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF of_actor IS NULL AND of_machine IS NULL THEN
+        RAISE EXCEPTION 'a subject is an actor, a machine or both' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM FROM sluice.tenants t WHERE t.tenant_id = tenant AND t.held_at IS NULL FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the tenant is on hold' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    RETURN QUERY
+    WITH doomed AS (
+        SELECT e.occurred_at, e.id FROM sluice.events e
+        WHERE e.tenant_id = tenant AND e.occurred_at >= since AND e.occurred_at < until
+          AND (of_actor IS NULL OR e.actor = of_actor) AND (of_machine IS NULL OR e.machine = of_machine)
+        ORDER BY e.occurred_at, e.id LIMIT batch
+    ), gone AS (
+        DELETE FROM sluice.events e USING doomed d
+        WHERE e.tenant_id = tenant AND e.occurred_at >= since AND e.occurred_at < until AND e.occurred_at = d.occurred_at AND e.id = d.id
+        RETURNING e.id
+    ), forgotten AS (
+        DELETE FROM sluice.remembered_ids r USING gone g WHERE r.tenant_id = tenant AND r.id = g.id RETURNING r.id
+    )
+    SELECT (SELECT count(*) FROM gone)::int, (SELECT count(*) FROM forgotten)::int;
+END
+$$;
+
+-- Forgets that a machine was seen using superseded keys. How many lines.
+CREATE FUNCTION sluice.erase_sender(tenant int, machine text) RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    erased int;
+BEGIN
+    PERFORM FROM sluice.tenants t WHERE t.tenant_id = tenant AND t.held_at IS NULL FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the tenant is on hold' USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    DELETE FROM sluice.key_senders s WHERE s.tenant_id = tenant AND s.sender = machine;
+    GET DIAGNOSTICS erased = ROW_COUNT;
+    RETURN erased;
 END
 $$;

@@ -59,6 +59,7 @@ extension SQLState {
     package static let diskFull = SQLState("53100")
     package static let outOfMemory = SQLState("53200")
     package static let tooManyConnections = SQLState("53300")
+    package static let objectNotInPrerequisiteState = SQLState("55000")
     package static let objectInUse = SQLState("55006")
     package static let lockNotAvailable = SQLState("55P03")
     package static let queryCanceled = SQLState("57014")

@@ -32,6 +32,9 @@ import Testing
         let cluster = try await TestCluster.startPrivate()
         let filled = try await FilledDatabase.make(in: cluster)
         let tool = try CommandLineTool.make(filled.adminURL)
+        #expect(try await tool.run("tenant", "create", "initech", "--name", "Initech").status == .exited(0))
+        let opened = try await tool.run("tenant", "sql-access", "initech", "--password-file", "\(tool.home)/password")
+        #expect(opened.status == .exited(0), "\(opened.output)")
         let before = try await contents(cluster, name(filled.adminURL))
         #expect(before.contains("events_") && before.split(separator: "\n").count > 20)
         let made = try await tool.run("backup", "create", "--jobs", "2")
@@ -48,6 +51,9 @@ import Testing
         #expect(restored.status == .exited(0), "\(restored.output)")
         #expect(try await contents(other, "restored") == before)
         #expect(try await other.psql("SELECT count(*) FROM sluice.check_isolation()", database: "restored") == "0")
+        let rotated = try await restorer.run("tenant", "sql-access", "initech", "--rotate", "--password-file", "\(tool.home)/new-password")
+        #expect(rotated.status == .exited(0), "as documented: \(rotated.output)")
+        #expect(try await other.psql("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'sluice_sql_initech'") == "t")
         let again = try await restorer.run("backup", "restore", backup)
         #expect(again.status == .exited(1) && again.output.contains("already"), "never over what is there: \(again.output)")
         try await other.remove()
@@ -99,10 +105,30 @@ import Testing
         var bytes = try #require(FileManager.default.contents(atPath: "\(folder)/\(file)"))
         bytes[bytes.count / 2] ^= 1
         try bytes.write(to: URL(filePath: "\(folder)/\(file)"))
-        #expect(try await tool.run("backup", "list", "--verify").status == .exited(1))
+        let verified = try await tool.run("backup", "list", "--verify")
+        #expect(verified.status == .exited(1) && verified.output.contains(backup) && verified.output.contains(month), "\(verified.output)")
         let empty = CommandLineTool(database: try await TestCluster.shared().makeDatabase(), home: tool.home)
         let run = try await empty.run("backup", "restore", backup)
         #expect(run.status == .exited(1) && run.output.contains("damaged"), "\(run.output)")
+
+        // The next backup does without the damaged month, and the first one never again.
+        let months = { Set(try FileManager.default.contentsOfDirectory(atPath: "\(tool.home)/backups/months")) }
+        let before = try months()
+        try await filled.psql("UPDATE months SET altered_at = now() - interval '2 hours' WHERE altered_at IS NOT NULL")
+        let second = try await tool.run("backup", "create")
+        #expect(second.status == .exited(0) && second.output.contains("damaged"), "\(second.output)")
+        #expect(try months().subtracting(before).map { $0.suffix(14) } == [month.suffix(14)])
+        let folder2 = BackupFolder(path: "\(tool.home)/backups")
+        let all = try folder2.backups()
+        var check = BackupCheck()
+        #expect(check.faults(all).count == 1 && check.faults([all[1]]).isEmpty)
+        // A manifest that names a month which is not there, or is another one.
+        let named = try #require(all[1].manifest?.months.first?.folder)
+        try FileManager.default.moveItem(atPath: "\(folder2.monthsPath)/\(named)", toPath: "\(tool.home)/elsewhere")
+        check = BackupCheck()
+        #expect(check.faults([all[1]]).first?.contains("is missing") == true)
+        try Data("{".utf8).write(to: URL(filePath: "\(all[1].path)/manifest.json"))
+        #expect(try await tool.run("backup", "list", "--verify").output.contains("cannot be read"))
         tool.remove()
     }
 
@@ -111,21 +137,97 @@ import Testing
         let tool = try CommandLineTool.make(filled.adminURL)
         for _ in 0..<2 { #expect(try await tool.run("backup", "create").status == .exited(0)) }
         let folder = BackupFolder(path: "\(tool.home)/backups")
-        #expect(try folder.prune(olderThan: 30, now: Date()).isEmpty)
+        #expect(try folder.prune(olderThan: 30, now: Date()) == .init())
         let names = try folder.backups().map(\.name)
         let later = Date(timeIntervalSinceNow: 31 * 86_400)
-        let pruned = try folder.prune(olderThan: 30, now: later)
+        let pruned = try #require(try folder.prune(olderThan: 30, now: later)).deleted
         #expect(pruned.contains(names[0]) && !pruned.contains(names[1]))
         let newest = try #require(try folder.backups().first?.manifest)
         #expect(Set(try folder.months().map(\.name)) == Set(newest.months.map(\.folder)))
         // What did not come to its end goes when it is a day old.
-        try FileManager.default.createDirectory(atPath: "\(folder.path)/20200101T000000Z", withIntermediateDirectories: false)
-        #expect(try folder.prune(olderThan: 30, now: Date()).isEmpty)
-        #expect(try folder.prune(olderThan: 30, now: later) == ["20200101T000000Z"])
+        try folder.begin("20200101T000000Z")
+        #expect(try folder.prune(olderThan: 30, now: Date()) == .init())
+        #expect(try folder.prune(olderThan: 30, now: later)?.deleted == ["20200101T000000Z"])
         let asked = try await tool.run("backup", "prune")
         #expect(asked.status == .exited(64) && asked.output.contains("--yes"), "\(asked.output)")
         #expect(try await tool.run("backup", "prune", "--yes").status == .exited(0))
         tool.remove()
+    }
+
+    @Test func prunesNothingButItsOwn() throws {
+        let home = FileManager.default.temporaryDirectory.appending(path: "sluice-prune-\(UUID().uuidString)").path(percentEncoded: false)
+        defer { try? FileManager.default.removeItem(atPath: home) }
+        let folder = BackupFolder(path: home)
+        try folder.make()
+        func write(_ text: String, _ path: String) throws {
+            let file = URL(filePath: "\(home)/\(path)")
+            try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: file)
+        }
+        var manifest = BackupManifest(
+            kind: .full,
+            createdAt: "2020-01-01T00:00:00Z",
+            database: "1/1",
+            databaseName: "d",
+            migration: 1,
+            rows: [:],
+            files: []
+        )
+        for (name, format) in [("20200101T000000Z", 1), ("20200101T000001Z", 1), ("20200102T000000Z", 99), ("before the upgrade", 1)] {
+            try folder.begin(name)
+            manifest.format = format
+            manifest.createdAt = name == "20200101T000001Z" ? "2020-01-01T00:00:01Z" : "2020-01-01T00:00:00Z"
+            try manifest.write("\(home)/\(name)")
+        }
+        try write("photos", "holiday/1.jpg")
+        try write("a note", "20200103T000000Z/note.txt")
+        try write("{", "20200104T000000Z/manifest.json")
+        try write("a web page's", "months/site/manifest.json.draft")
+        try folder.begin("20200105T000000Z-acme")
+        try BackupFolder(path: folder.monthsPath).begin("20200101T000000Z-events_2019_10")
+        let later = Date(timeIntervalSinceNow: 31 * 86_400)
+
+        let writing = try folder.lockForWriting()
+        #expect(try folder.prune(olderThan: 30, now: later) == nil, "what is being written is not looked at, however long it takes")
+        writing.release()
+        // The newer manifest may name any month.
+        #expect(try folder.prune(olderThan: 30, now: later)?.deleted == ["20200101T000000Z", "20200105T000000Z-acme"])
+        for name in ["20200102T000000Z", "20200104T000000Z"] { try FileManager.default.removeItem(atPath: "\(home)/\(name)") }
+        #expect(try folder.prune(olderThan: 30, now: later)?.deleted == ["months/20200101T000000Z-events_2019_10"])
+        #expect(
+            Set(try FileManager.default.contentsOfDirectory(atPath: home))
+                == ["20200101T000001Z", "20200103T000000Z", "before the upgrade", "holiday", "lock", "months"]
+        )
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.monthsPath) == ["site"])
+    }
+
+    @Test func goesOnWhereOneCannotBeDeleted() throws {
+        let home = FileManager.default.temporaryDirectory.appending(path: "sluice-prune-\(UUID().uuidString)").path(percentEncoded: false)
+        defer { try? FileManager.default.removeItem(atPath: home) }
+        let folder = BackupFolder(path: home)
+        try folder.make()
+        for day in 1...3 {
+            let manifest = BackupManifest(
+                kind: .full,
+                createdAt: "2020-01-0\(day)T00:00:00Z",
+                database: "1/1",
+                databaseName: "d",
+                migration: 1,
+                rows: [:],
+                files: []
+            )
+            try folder.begin("2020010\(day)T000000Z")
+            try manifest.write("\(home)/2020010\(day)T000000Z")
+        }
+        // A folder where the draft would be: nobody can rename the manifest to it, not even root.
+        try FileManager.default.createDirectory(
+            atPath: "\(home)/20200101T000000Z/\(BackupManifest.draftName)",
+            withIntermediateDirectories: false
+        )
+        let pruned = try #require(try folder.prune(olderThan: 30, now: Date()))
+        #expect(pruned.deleted == ["20200102T000000Z"])
+        #expect(pruned.left.count == 1 && pruned.left[0].contains("20200101T000000Z"), "\(pruned.left)")
+        #expect(try folder.find("20200101T000000Z").manifest != nil, "it is a whole backup still")
     }
 
     @Test func exportsOneTenantAndPutsItBackAlone() async throws {

@@ -109,6 +109,65 @@ import Testing
         #expect(try await database.psql("SELECT runs, failures, detail, succeeded_at IS NULL FROM maintenance") == "2|2|the disk is full|t")
     }
 
+    /// A timer's command is at no time what could wait for the next one.
+    @Test func makesTheFirstBackupWhenItIsRunOnce() async throws {
+        let filled = try await FilledDatabase.make()
+        var tool = try CommandLineTool.make(filled.adminURL)
+        tool.variables = ["DB_BACKUP_CRONJOB": "0 0 1 1 *"]
+        // A month of their own, which has expired.
+        try await filled.psql("UPDATE tenants SET retention_days = 100; SELECT 1")
+        let old = BackupFolder(path: "\(tool.home)/backups")
+        try old.make()
+        try old.begin("20200101T000000Z")
+        try FileManager.default.setAttributes([.modificationDate: Date.distantPast], ofItemAtPath: "\(old.path)/20200101T000000Z")
+        let first = try await tool.run("maintain", "--once")
+        #expect(first.status == .exited(0), "\(first.output)")
+        let names = try old.backups().map(\.name)
+        #expect(names.count == 1 && names.first != "20200101T000000Z", "one was made, and what never came to its end went")
+        let tasks = "SELECT string_agg(task, ' ' ORDER BY task) FROM maintenance WHERE succeeded_at = started_at AND runs = 1"
+        #expect(try await filled.psql(tasks) == "backup partitions prune retention views")
+        #expect(try await filled.psql("SELECT count(*) FROM audit_log WHERE action = 'retention.run'") == "1")
+        #expect(try await filled.psql("SELECT count(*) FROM events WHERE occurred_at < now() - interval '100 days'") == "0")
+        // And not again before it is due again.
+        let second = try await tool.run("maintain", "--once")
+        #expect(second.status == .exited(0), "\(second.output)")
+        #expect(try old.backups().count == 1)
+        #expect(try await filled.psql(tasks) == "backup partitions prune retention views")
+        tool.remove()
+    }
+
+    /// A backup by hand that takes longer than a daemon waits before it tries again.
+    @Test func waitsForWhatIsDoneByHand() async throws {
+        let database = try await MigratedDatabase.make()
+        let clock = ManualClock(try #require(Timestamp(rfc3339: "2026-11-20T12:00:00Z")))
+        let runs = Atomic(0)
+        let task = MaintenanceTask(name: "backup", schedule: .cron(try CronLine("30 2 * * *")), lock: SessionLock.months) { _ in
+            runs.add(1, ordering: .relaxed)
+            return "done"
+        }
+        let maintainer = Maintainer(connect: { try await database.connect() }, tasks: [task], clock: clock, log: silent())
+        let (leader, byHand) = (try await database.connect(), try await database.connect())
+        let row = "SELECT runs, failures, started_at = succeeded_at FROM maintenance"
+        try await byHand.withSessionLock(SessionLock.months) {
+            try await MaintenanceLog(byHand).begin("backup", at: clock.now())
+            try clock.set("2026-11-20T12:20:00Z")
+            try await maintainer.runDue(leader, start: clock.now())
+            #expect(try await database.psql(row) == "1|0|")
+            let tool = try CommandLineTool.make(database.adminURL)
+            let second = try await tool.run("backup", "create")
+            #expect(second.status == .exited(1) && second.output.contains("under way"), "\(second.output)")
+            #expect(try await database.psql(row) == "1|0|", "what was not begun did not fail")
+            try await MaintenanceLog(byHand).finish("backup", at: clock.now(), succeeded: true, seconds: 1_200, detail: "")
+            tool.remove()
+        }
+        try await maintainer.runDue(leader, start: clock.now())
+        #expect(try await database.psql(row) == "1|0|t" && runs.load(ordering: .relaxed) == 0)
+        try clock.set("2026-11-21T02:30:01Z")
+        try await maintainer.runDue(leader, start: clock.now())
+        #expect(try await database.psql(row) == "2|0|t" && runs.load(ordering: .relaxed) == 1)
+        for connection in [leader, byHand] { await connection.close() }
+    }
+
     @Test func refusesABadLineAtTheStart() async throws {
         let database = try await MigratedDatabase.make()
         var tool = try CommandLineTool.make(database.adminURL)

@@ -80,6 +80,48 @@ import Testing
         await scene.server.stop()
     }
 
+    /// What is no value of the field's type is the value of no event.
+    @Test func answersASerialOfAnotherTypeWithNothing() async throws {
+        let scene = try await Scene.make()
+        let schemas = [
+            (
+                "privileges-webhook",
+                """
+                {"schema":"privileges-webhook","core":{"type":"/event","occurred_at":"/timestamp","actor":"/user","machine":"/machine"},"fields":\
+                {"old":{"from":"/custom_data/serial","type":"string","renamed_from":"serial","required":true,"indexed":true,"min_length":1,\
+                "max_length":64}},"unknown":"keep"}
+                """
+            ),
+            (
+                "numbered",
+                """
+                {"schema":"numbered","core":{"type":"/event","occurred_at":"/timestamp","actor":"/user","machine":"/machine"},"fields":\
+                {"serial":{"from":"/serial","type":"integer","indexed":true}},"unknown":"keep"}
+                """
+            ),
+        ]
+        for (name, schema) in schemas {
+            let applied = try await scene.server.send(
+                "PUT",
+                "/v1/schemas/\(name)?allow_breaking=1",
+                body: schema,
+                key: scene.admin,
+                headers: ["Content-Type": "application/json"]
+            )
+            #expect(applied.status == 200, "\(applied.body)")
+        }
+        for serial in ["SER00001XX", "1.5", "1"] {
+            // Until every part of the server knows the new versions.
+            var reply = try await scene.server.get("/get-event-by-serial/\(serial)", key: scene.query)
+            _ = try await eventually(within: .seconds(5)) {
+                reply = try await scene.server.get("/get-event-by-serial/\(serial)", key: scene.query)
+                return reply.status == 200
+            }
+            #expect(reply.status == 200 && reply.body == "[]", "\(serial): \(reply.status) \(reply.body)")
+        }
+        await scene.server.stop()
+    }
+
     @Test func opensTheBarePathToStatedNetworksAlone() async throws {
         let opened = ["OPEN_PRIVILEGES_SOURCE": "acme/default", "OPEN_PRIVILEGES_NETWORKS": "127.0.0.0/8"]
         let scene = try await Scene.make(environment: opened)

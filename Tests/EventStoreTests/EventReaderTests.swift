@@ -169,4 +169,36 @@ import Testing
         #expect(codec.decode(text, tenant: tenant, filter: EventFilter(type: "t", machine: "a")) == nil)
         #expect(CursorCodec(secret: [UInt8](2...33)).decode(text, tenant: tenant, filter: filter) == nil)
     }
+
+    /// Pages of events as they were received end at a number of bytes, too, and meet without a gap where many were received at one time.
+    @Test func walksByTheTimeReceivedInPagesOfLimitedSize() async throws {
+        let fixture = try await Fixture.make()
+        try await fixture.migrated.psql(
+            """
+            INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, type, fields, extra)
+                SELECT \(fixture.acme.id), now(), gen_random_uuid(), date_trunc('minute', now()) + make_interval(secs => n / 4), 1, 0, 't', '{}',
+                       jsonb_build_object('x', repeat('x', 1000000)) FROM generate_series(1, 20) n
+            """
+        )
+        var ids: [EventID] = []
+        var sizes: [Int] = []
+        var after: ReceivedPosition?
+        repeat {
+            let page = try await EventReader(fixture.database).received(
+                of: fixture.acme.id,
+                retentionDays: 3650,
+                filter: EventFilter(),
+                since: fixture.now.adding(days: -1),
+                after: after,
+                limit: 100,
+                now: fixture.now,
+                deadline: fixture.deadline
+            )
+            ids += page.events.map(\.id)
+            sizes.append(page.events.count)
+            after = page.next
+        } while after != nil
+        #expect(ids.count == 20 && Set(ids).count == 20)
+        #expect(sizes.count == 3 && sizes.allSatisfy { $0 <= 9 }, "\(sizes)")
+    }
 }

@@ -197,9 +197,15 @@ import Testing
         #expect(rest.rows.count == 1 && rest.next == nil)
         let whole = try await store.record(rest.rows[0].id, deadline: scene.fixture.deadline)
         #expect(whole.map { String(decoding: $0.body, as: UTF8.self) } == scene.body(0))
-        #expect(try await store.purge(QuarantineFilter(reason: "not_json"), deadline: scene.fixture.deadline) == 0)
-        #expect(try await store.purge(QuarantineFilter(to: rest.rows[0].receivedAt), deadline: scene.fixture.deadline) == 0)
-        #expect(try await store.purge(QuarantineFilter(), deadline: scene.fixture.deadline) == 3)
+        let operators = QuarantineStore(try await scene.fixture.administration.access(tenant: "acme"))
+        func purge(_ filter: QuarantineFilter) async throws -> Int { try await operators.purge(filter, deadline: scene.fixture.deadline) }
+        #expect(try await purge(QuarantineFilter(reason: "not_json")) == 0)
+        #expect(try await purge(QuarantineFilter(to: rest.rows[0].receivedAt)) == 0)
+        _ = try await scene.fixture.administration.holdTenant(slug: "acme", true)
+        let held = await #expect(throws: StoreError.self) { try await purge(QuarantineFilter()) }
+        #expect(held?.code == .notReady && held?.description.contains("acme is on legal hold") == true)
+        _ = try await scene.fixture.administration.holdTenant(slug: "acme", false)
+        #expect(try await purge(QuarantineFilter()) == 3)
         #expect(try await scene.counts() == "0|0|0")
     }
 

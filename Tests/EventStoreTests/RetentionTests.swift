@@ -109,6 +109,28 @@ import Testing
         #expect(acts == "tenant.hold tenant.release")
     }
 
+    /// A hold that is being written while a sweep begins: the sweep's snapshot does not show it.
+    @Test func sweepsNothingOfATenantThatIsBeingHeld() async throws {
+        let fixture = try await scene()
+        try await refuse(fixture, agesOfAcme: [40], agesOfGlobex: [40])
+        try await remember(fixture, agesOfAcme: [9], agesOfGlobex: [9])
+        // Ids of a tenant that is no more go all the same.
+        try await fixture.migrated.psql(
+            "INSERT INTO remembered_ids SELECT 4711, 1, key_digest, content_digest, occurred_at, id, seen_at FROM remembered_ids WHERE tenant_id = \(fixture.acme.id)"
+        )
+        let holder = try await fixture.migrated.connect()
+        try await holder.executeScript(
+            "SET idle_in_transaction_session_timeout = 0; BEGIN; UPDATE sluice.tenants SET held_at = now() WHERE slug = 'acme'",
+            deadline: fixture.deadline
+        )
+        let outcome = try await retention(fixture).run()
+        #expect(outcome.refused == 1 && outcome.rememberedIDs == 2)
+        try await holder.executeScript("ROLLBACK", deadline: fixture.deadline)
+        await holder.close()
+        let after = try await retention(fixture).run()
+        #expect(after.refused == 1 && after.rememberedIDs == 1)
+    }
+
     @Test func givesAMonthBackThatSomebodyNeedsAfterAll() async throws {
         let fixture = try await scene()
         try await put([200, 201], of: fixture.acme, fixture)
@@ -148,8 +170,13 @@ import Testing
             "SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT count(*) FROM sluice.events",
             deadline: fixture.deadline
         )
-        let busy = MonthDrop(connection: try await fixture.migrated.connect(), lockTimeout: .milliseconds(200), attempts: 1)
-        #expect(try await busy.drop(month) == .busy)
+        let drop = MonthDrop(
+            connection: try await fixture.migrated.connect(),
+            actor: "test",
+            lockTimeout: .milliseconds(200),
+            attempts: 1
+        )
+        #expect(try await drop.drop(month) == .waiting)
         #expect(try await fixture.migrated.psql("SELECT state FROM partitions() WHERE name = '\(month.name)'") == "detaching")
         // Meanwhile ingest goes on, also into a month that is new.
         try await put([1, 300], of: fixture.globex, fixture)
@@ -166,6 +193,37 @@ import Testing
         try await fixture.migrated.psql("ALTER TABLE sluice.events DETACH PARTITION sluice.\(theirs.name)")
         _ = try await retention(fixture).run()
         #expect(try await fixture.migrated.psql("SELECT state FROM partitions() WHERE name = '\(theirs.name)'") == "detached")
+    }
+
+    /// PostgreSQL detaches one month of a table at a time.
+    @Test func goesOnWithRowsWhileAMonthCannotBeDetached() async throws {
+        let fixture = try await scene()
+        try await put([60, 200, 300], of: fixture.acme, fixture)
+        try await put([60], of: fixture.globex, fixture)
+        var retention = try await retention(fixture)
+        retention.lockTimeout = .milliseconds(50)
+        let due = try await retention.plan().drops.filter { $0.parent == .events }
+        #expect(due.count >= 2)
+        let reader = try await fixture.migrated.connect()
+        try await reader.executeScript(
+            "SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT count(*) FROM sluice.events",
+            deadline: fixture.deadline
+        )
+        for _ in 0..<2 {
+            let outcome = try await retention.run()
+            #expect(Set(outcome.waitingMonths).isSuperset(of: due.map(\.name)), "\(outcome)")
+        }
+        #expect(try await count(fixture, "tenant_id = \(fixture.acme.id) AND occurred_at > now() - interval '100 days'") == 0)
+        #expect(try await count(fixture, "tenant_id = \(fixture.globex.id)") == 1)
+        #expect(try await fixture.migrated.psql("SELECT count(*) FROM partitions() WHERE state = 'detaching'") == "1")
+        try await reader.executeScript("COMMIT", deadline: fixture.deadline)
+        await reader.close()
+        let outcome = try await retention.run()
+        #expect(Set(outcome.droppedMonths).isSuperset(of: due.map(\.name)))
+        let told = try await fixture.migrated.psql(
+            "SELECT string_agg(target, ' ' ORDER BY target) FROM audit_log WHERE action = 'retention.drop'"
+        )
+        #expect(Set(told.split(separator: " ").map(String.init)).isSuperset(of: due.map(\.name)), "each as it happened: \(told)")
     }
 
     @Test func dropsAMonthWhileEventsComeIn() async throws {

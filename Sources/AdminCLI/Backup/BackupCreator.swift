@@ -14,12 +14,19 @@ struct BackupCreator: Sendable {
     /// A row may be committed so long after the time it carries.
     private static let margin: Int64 = 3_600_000_000
 
-    func create() async throws -> BackupFolder.Entry {
-        try folder.make()
-        let source = BackupSource(connection)
-        guard let entry = try await source.exclusively({ try await copy(source) }) else {
-            throw Failure("another backup or a retention run is under way; try again when it is done")
+    /// - Parameter recorded: what the copying is written down by, once it is sure that nobody else is at it.
+    func create(
+        recorded: @Sendable (_ copy: () async throws -> BackupFolder.Entry) async throws -> BackupFolder.Entry = { try await $0() }
+    ) async throws -> BackupFolder.Entry {
+        let entry = try await BackupSource(connection).exclusively {
+            try await recorded {
+                try folder.make()
+                let lock = try folder.lockForWriting()
+                defer { lock.release() }
+                return try await copy(BackupSource(connection))
+            }
         }
+        guard let entry else { throw Failure("another backup or a retention run is under way; try again when it is done") }
         return entry
     }
 
@@ -40,7 +47,7 @@ struct BackupCreator: Sendable {
         let months = try await archive(facts, programs)
         let name = folder.newName(facts.asOf)
         let path = "\(folder.path)/\(name)"
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try folder.begin(name)
         do {
             progress("\(name): \(facts.rows.count - months.count) tables")
             let excluded = months.map { "--exclude-table-data=sluice.\($0.table)" }
@@ -74,7 +81,7 @@ struct BackupCreator: Sendable {
         let known = try folder.months()
         for month in facts.closedMonths {
             let entry: BackupFolder.Entry
-            if let there = known.last(where: { Self.isCurrent($0.manifest, month, facts) }) {
+            if let there = known.last(where: { Self.isCurrent($0.manifest, month, facts) && isWhole($0) }) {
                 entry = there
             } else {
                 entry = try await archive(month, facts, programs)
@@ -95,13 +102,25 @@ struct BackupCreator: Sendable {
         return [month.alteredAt, month.lastReceivedAt].compactMap(\.self).allSatisfy { $0 < limit }
     }
 
+    /// What was damaged on the disk is archived anew. Reading it costs less than counting the month's rows did.
+    private func isWhole(_ entry: BackupFolder.Entry) -> Bool {
+        guard let manifest = entry.manifest else { return false }
+        do {
+            try Checksum.verify(manifest, in: entry.path)
+            return true
+        } catch {
+            progress("\(error)")
+            return false
+        }
+    }
+
     private func archive(_ month: ClosedMonth, _ facts: BackupFacts, _ programs: PostgresPrograms) async throws -> BackupFolder.Entry {
         let archive = BackupFolder(path: folder.monthsPath)
         let name = archive.newName(facts.asOf, suffix: "-\(month.table)")
         let path = "\(archive.path)/\(name)"
         let rows = facts.rows[month.table] ?? 0
         progress("\(month.table): \(rows) rows into the archive")
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        try archive.begin(name)
         do {
             try await programs.run(
                 "pg_dump",

@@ -7,9 +7,16 @@ struct BackupFolder: Sendable {
     struct Entry: Sendable {
         let name: String
         let path: String
-        /// Nil: it did not come to its end.
+        /// Nil: it did not come to its end, or its manifest cannot be read.
         let manifest: BackupManifest?
+        /// It has one, and what that says is not known: a newer sluice's, or damaged.
+        let isUnreadable: Bool
+        /// Begun and not ended, or half deleted.
+        let isUnfinished: Bool
         let modifiedAt: Date
+
+        /// Whether the name is one that backups are given. What is called otherwise is somebody's own.
+        var isNamedByUs: Bool { name.wholeMatch(of: /[0-9]{8}T[0-9]{6}Z(-[a-z0-9_-]+)?/) != nil }
 
         var summary: String { "\(name): \(manifest?.totalRows ?? 0) rows" }
     }
@@ -34,8 +41,38 @@ struct BackupFolder: Sendable {
         }
     }
 
-    /// Oldest first.
-    func backups() throws -> [Entry] { try entries(in: path).filter { $0.name != Self.monthsName } }
+    /// A new folder, marked as a backup that has not come to its end.
+    func begin(_ name: String) throws {
+        let new = "\(path)/\(name)"
+        do {
+            try FileManager.default.createDirectory(
+                atPath: new,
+                withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o700]
+            )
+        } catch {
+            throw Failure("the folder \(new) cannot be made: \(error.localizedDescription)")
+        }
+        do {
+            try BackupManifest.begin(new)
+        } catch {
+            rmdir(new)
+            throw error
+        }
+    }
+
+    /// Nothing is deleted until the lock is released, however long that takes.
+    func lockForWriting() throws -> BackupFolderLock {
+        guard let lock = try BackupFolderLock(path, for: .writing) else {
+            throw Failure("old backups are being deleted from \(path); try again when that is done")
+        }
+        return lock
+    }
+
+    /// Oldest first: folders called like a backup, and any that has a manifest.
+    func backups() throws -> [Entry] {
+        try entries(in: path).filter { $0.name != Self.monthsName && ($0.isNamedByUs || $0.manifest != nil) }
+    }
 
     func months() throws -> [Entry] { try entries(in: monthsPath) }
 
@@ -58,38 +95,53 @@ struct BackupFolder: Sendable {
         return name
     }
 
-    /// Deletes backups that are older than that, but never the newest whole one; what did not come to its end and is a day old; and months that
-    /// no backup names any more.
-    ///
-    /// - Returns: names of what was deleted.
-    func prune(olderThan days: Int, now: Date) throws -> [String] {
-        let all = try backups()
-        let newest = all.last { $0.manifest?.kind == .full }?.name
-        let dayAgo = now.addingTimeInterval(-86_400)
-        let limit = now.addingTimeInterval(-86_400 * Double(days))
-        let doomed = all.filter { entry in
-            guard let manifest = entry.manifest else { return entry.modifiedAt < dayAgo }
-            return entry.name != newest && Self.date(manifest, entry) < limit
-        }
-        for entry in doomed { try remove(entry) }
-        let kept = Set(try backups().flatMap { $0.manifest?.months.map(\.folder) ?? [] })
-        let orphans = try months().filter { !kept.contains($0.name) && $0.modifiedAt < dayAgo }
-        for entry in orphans { try remove(entry) }
-        return doomed.map(\.name) + orphans.map { "\(Self.monthsName)/\($0.name)" }
+    /// What was deleted, and what could not be.
+    struct Pruned: Sendable, Equatable {
+        var deleted: [String] = []
+        /// In words that say why.
+        var left: [String] = []
     }
 
-    private static func date(_ manifest: BackupManifest, _ entry: Entry) -> Date {
-        guard let time = Timestamp(rfc3339: manifest.createdAt) else { return entry.modifiedAt }
+    /// Deletes backups that are older than that, but never the newest whole one; what did not come to its end and is a day old; and months that
+    /// no backup names any more. Only what bears a name and a mark of ours, and nothing whose manifest cannot be read.
+    ///
+    /// - Returns: nil when a backup is being written there.
+    func prune(olderThan days: Int, now: Date) throws -> Pruned? {
+        guard FileManager.default.fileExists(atPath: path) else { return Pruned() }
+        guard let lock = try BackupFolderLock(path, for: .deleting) else { return nil }
+        defer { lock.release() }
+        var pruned = Pruned()
+        let all = try backups()
+        let newest = all.filter { $0.manifest?.kind == .full }.max { Self.date($0) < Self.date($1) }?.name
+        let dayAgo = now.addingTimeInterval(-86_400)
+        let limit = now.addingTimeInterval(-86_400 * Double(days))
+        for entry in all where entry.isNamedByUs {
+            let isOld = entry.manifest == nil ? entry.isUnfinished && entry.modifiedAt < dayAgo : Self.date(entry) < limit
+            if isOld, entry.name != newest { remove(entry, called: entry.name, &pruned) }
+        }
+        let rest = try backups()
+        // Which months are named by what cannot be read, nobody knows.
+        guard !rest.contains(where: \.isUnreadable) else { return pruned }
+        let kept = Set(rest.flatMap { $0.manifest?.months.map(\.folder) ?? [] })
+        for entry in try months() where entry.isNamedByUs && !kept.contains(entry.name) && entry.modifiedAt < dayAgo {
+            guard entry.manifest != nil || entry.isUnfinished else { continue }
+            remove(entry, called: "\(Self.monthsName)/\(entry.name)", &pruned)
+        }
+        return pruned
+    }
+
+    private static func date(_ entry: Entry) -> Date {
+        guard let manifest = entry.manifest, let time = Timestamp(rfc3339: manifest.createdAt) else { return entry.modifiedAt }
         return Date(timeIntervalSince1970: Double(time.microsecondsSince1970) / 1_000_000)
     }
 
-    /// The manifest first: what is half deleted is no backup.
-    private func remove(_ entry: Entry) throws {
-        unlink("\(entry.path)/\(BackupManifest.fileName)")
+    private func remove(_ entry: Entry, called name: String, _ pruned: inout Pruned) {
         do {
+            try BackupManifest.withdraw(entry.path)
             try FileManager.default.removeItem(atPath: entry.path)
+            pruned.deleted.append(name)
         } catch {
-            throw Failure("\(entry.path) cannot be deleted: \(error.localizedDescription)")
+            pruned.left.append("\(entry.path) cannot be deleted: \((error as? Failure)?.description ?? error.localizedDescription)")
         }
     }
 
@@ -104,10 +156,14 @@ struct BackupFolder: Sendable {
 
     private static func entry(_ path: String) -> Entry? {
         guard let facts = FileFacts(path), facts.isFolder else { return nil }
+        let manifest = try? BackupManifest.read(path)
+        let hasManifest = FileFacts("\(path)/\(BackupManifest.fileName)") != nil
         return Entry(
             name: path.split(separator: "/").last.map(String.init) ?? path,
             path: path,
-            manifest: try? BackupManifest.read(path),
+            manifest: manifest,
+            isUnreadable: hasManifest && manifest == nil,
+            isUnfinished: !hasManifest && FileFacts("\(path)/\(BackupManifest.draftName)")?.isFile == true,
             modifiedAt: facts.modifiedAt
         )
     }

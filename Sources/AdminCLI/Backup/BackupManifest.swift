@@ -1,6 +1,7 @@
 import Foundation
 
-/// What a backup says of itself: written last, so a folder without one is a backup that did not come to its end.
+/// What a backup says of itself: written last. Until then, and from when it is to be deleted, its folder has a draft in its place, by which it is
+/// known as a backup of ours that is none yet or none any more.
 struct BackupManifest: Codable, Sendable, Equatable {
     enum Kind: String, Codable, Sendable {
         case full
@@ -55,6 +56,7 @@ struct BackupManifest: Codable, Sendable, Equatable {
     var bytes: Int { files.reduce(0) { $0 + $1.bytes } }
 
     static let fileName = "manifest.json"
+    static let draftName = "manifest.json.draft"
 
     static func read(_ folder: String) throws -> BackupManifest {
         let data = try Data(contentsOf: URL(filePath: "\(folder)/\(fileName)"))
@@ -65,14 +67,29 @@ struct BackupManifest: Codable, Sendable, Equatable {
         return manifest
     }
 
+    /// Marks a new folder as a backup that has not come to its end.
+    static func begin(_ folder: String) throws {
+        try WrittenFile("\(folder)/\(draftName)").close()
+    }
+
+    /// What is half deleted is no backup.
+    static func withdraw(_ folder: String) throws {
+        let (manifest, draft) = ("\(folder)/\(fileName)", "\(folder)/\(draftName)")
+        guard rename(manifest, draft) == 0 || errno == ENOENT else {
+            throw Failure("\(manifest) cannot be renamed: \(String(cString: strerror(errno)))")
+        }
+    }
+
     /// Whole or not at all, and on the disk when this returns.
     func write(_ folder: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        let draft = "\(folder)/\(Self.fileName).draft"
+        let draft = "\(folder)/\(Self.draftName)"
         try Checksum.syncing(folder) {
-            try (encoder.encode(self) + Data("\n".utf8)).write(to: URL(filePath: draft))
-            guard chmod(draft, 0o600) == 0, rename(draft, "\(folder)/\(Self.fileName)") == 0 else {
+            let file = try WrittenFile(draft, replacing: true)
+            try file.write(Array(encoder.encode(self) + Data("\n".utf8)))
+            try file.close()
+            guard rename(draft, "\(folder)/\(Self.fileName)") == 0 else {
                 throw Failure("\(folder)/\(Self.fileName) cannot be written: \(String(cString: strerror(errno)))")
             }
         }

@@ -19,7 +19,8 @@ struct BackupRestorer: Sendable {
             throw Failure("\(entry.name) has migration \(manifest.migration), which this sluice does not know: use a newer one")
         }
         progress("checking SHA-256 of \(manifest.files.count) files and \(manifest.months.count) archived months")
-        let archives = try check(manifest, entry)
+        var check = BackupCheck()
+        let archives = try check.check(entry, manifest)
         let connection = try await connectToEmptyDatabase()
         do {
             let rows = try await fill(connection, manifest, entry, archives)
@@ -28,21 +29,6 @@ struct BackupRestorer: Sendable {
         } catch {
             await connection.close()
             throw error
-        }
-    }
-
-    /// The archived months' folders, in order.
-    private func check(_ manifest: BackupManifest, _ entry: BackupFolder.Entry) throws -> [String] {
-        try Checksum.verify(manifest, in: entry.path)
-        // Beside the backup, wherever both were moved to.
-        let parent = URL(filePath: entry.path).deletingLastPathComponent().path(percentEncoded: false)
-        return try manifest.months.map { month in
-            let path = "\(BackupFolder(path: parent.hasSuffix("/") ? String(parent.dropLast()) : parent).monthsPath)/\(month.folder)"
-            guard let sum = try? Checksum.file("\(path)/\(BackupManifest.fileName)"), sum.sha256 == month.sha256 else {
-                throw Failure("\(path) is missing or not the one that \(entry.name) was made with")
-            }
-            try Checksum.verify(try BackupManifest.read(path), in: path)
-            return path
         }
     }
 

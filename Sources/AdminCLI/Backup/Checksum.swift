@@ -21,10 +21,11 @@ enum Checksum {
         return (bytes, hex(hash.finalize()))
     }
 
-    /// Every file below a folder but its manifest, by path.
+    /// Every file below a folder but its manifest and the draft of it, by path.
     static func files(in folder: String) throws -> [BackupManifest.File] {
         let names = try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
-        return try names.filter { $0 != BackupManifest.fileName && FileFacts("\(folder)/\($0)")?.isFile == true }.map { name in
+        let own = [BackupManifest.fileName, BackupManifest.draftName]
+        return try names.filter { !own.contains($0) && FileFacts("\(folder)/\($0)")?.isFile == true }.map { name in
             let sum = try file("\(folder)/\(name)")
             return BackupManifest.File(path: name, bytes: sum.bytes, sha256: sum.sha256)
         }

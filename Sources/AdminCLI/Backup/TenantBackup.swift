@@ -11,6 +11,8 @@ struct TenantBackup: Sendable {
 
     func create(slug: String, _ connection: Connection) async throws -> BackupFolder.Entry {
         try folder.make()
+        let lock = try folder.lockForWriting()
+        defer { lock.release() }
         let administration = Administration(connection: connection, actor: AdminSettings.actor)
         guard let tenant = try await administration.tenant(slug: slug) else {
             throw Failure("there is no tenant \(slug); sluice tenant list shows all")
@@ -20,15 +22,16 @@ struct TenantBackup: Sendable {
         let name = folder.newName(facts.asOf, suffix: "-\(slug)")
         let path = "\(folder.path)/\(name)"
         do {
-            try FileManager.default.createDirectory(
-                atPath: path,
-                withIntermediateDirectories: false,
-                attributes: [.posixPermissions: 0o700]
-            )
+            try folder.begin(name)
+        } catch {
+            await source.end()
+            throw error
+        }
+        do {
             let copy = TenantCopy(connection)
             let tables = try await copy.tables()
             for table in tables {
-                let file = try NewFile("\(path)/\(table.name).copy")
+                let file = try WrittenFile("\(path)/\(table.name).copy")
                 try await copy.rows(of: tenant.id, in: table) { try file.write($0) }
                 try file.close()
             }
@@ -73,7 +76,7 @@ struct TenantBackup: Sendable {
             percentEncoded: false
         )
         defer { unlink(script) }
-        let file = try NewFile(script)
+        let file = try WrittenFile(script)
         try file.write(Array(TenantCopy.script(tables, now: known).utf8))
         try file.close()
         progress("\(slug): \(manifest.totalRows) rows")
@@ -91,35 +94,5 @@ struct TenantBackup: Sendable {
         }
         try await administration.record(action: "tenant.restore", target: slug)
         return rows
-    }
-}
-
-/// A file of the owner's that was not there before.
-private final class NewFile: Sendable {
-    private let path: String
-    private let descriptor: Int32
-
-    init(_ path: String) throws {
-        self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
-    }
-
-    func write(_ bytes: [UInt8]) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
-            rest = rest.dropFirst(count)
-        }
-    }
-
-    func close() throws {
-        guard fsync(descriptor) == 0 else { throw Failure("\(path) cannot be written: \(String(cString: strerror(errno)))") }
-    }
-
-    deinit {
-        Foundation.close(descriptor)
     }
 }

@@ -63,7 +63,9 @@ struct BackupCreate: AsyncParsableCommand {
                 progress: { console.error($0) }
             )
             // As the daemon's, so that metrics tell of the last backup whoever made it.
-            return try await MaintenanceLog(connection).recording("backup", detail: \.summary) { try await creator.create() }
+            return try await creator.create { copy in
+                try await MaintenanceLog(connection).recording("backup", detail: \.summary, copy)
+            }
         }
         try options.print(BackupRow(entry))
     }
@@ -72,7 +74,7 @@ struct BackupCreate: AsyncParsableCommand {
 struct BackupList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "list", abstract: "Show all backups, oldest first.")
 
-    @Flag(help: "Read every file and compare its SHA-256; exit status 1 when one is damaged.")
+    @Flag(help: "Read every file that a restore would, and compare its SHA-256; exit status 1 when one is missing or damaged.")
     var verify = false
 
     @OptionGroup var backup: BackupOptions
@@ -81,12 +83,11 @@ struct BackupList: AsyncParsableCommand {
     func run() async throws {
         let folder = backup.folder(AdminSettings())
         let entries = try folder.backups()
-        if verify {
-            for entry in try entries + folder.months() {
-                if let manifest = entry.manifest { try Checksum.verify(manifest, in: entry.path) }
-            }
-        }
         try options.print(entries.map(BackupRow.init))
+        guard verify else { return }
+        var check = BackupCheck()
+        let faults = check.faults(entries)
+        guard faults.isEmpty else { throw Failure("not every backup can be restored:\n" + faults.joined(separator: "\n")) }
     }
 }
 
@@ -108,8 +109,12 @@ struct BackupPrune: AsyncParsableCommand {
         let days = try days ?? settings.backupRetentionDays
         guard days > 0 else { throw ValidationError("--days is a number above 0.") }
         try options.confirm("Delete backups older than \(days) days")
-        let deleted = try backup.folder(settings).prune(olderThan: days, now: Date())
-        try options.print(deleted.map(PrunedRow.init))
+        let folder = backup.folder(settings)
+        guard let pruned = try folder.prune(olderThan: days, now: Date()) else {
+            throw Failure("a backup is being written into \(folder.path); try again when it is done")
+        }
+        try options.print(pruned.deleted.map(PrunedRow.init))
+        guard pruned.left.isEmpty else { throw Failure(pruned.left.joined(separator: "\n")) }
     }
 }
 

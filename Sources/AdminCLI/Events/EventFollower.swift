@@ -5,12 +5,13 @@ import EventStore
 ///
 /// An event bears the time at which its request began, and is committed later, perhaps after events of requests that began after it.
 /// So every look goes back behind what was seen: half a minute each time, and once in half a minute as far as the longest request
-/// takes; an event that is there already is known by its id.
+/// takes; an event that is there already is known by its id. A record that is replayed from quarantine keeps the time at which it was received: when that is
+/// further back, it is not shown.
 struct EventFollower: Sendable {
     /// A body of 64 MiB at the slowest pace that is let through, 64 KiB/s, and its last batch's deadline.
     static let longestRequest = Duration.seconds(1_024 + 60)
     private static let shortLook = Duration.seconds(30)
-    private static let pageRows = 500
+    private static let pageRows = 5_000
     /// Events of one longest request's time that can be told apart: 16 bytes each.
     private static let mostSeen = 5_000_000
 

@@ -58,13 +58,16 @@ struct EventsTail: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail",
         abstract: "Show the newest events, and with -f those that come.",
-        discussion: "With --output json each event is a line of its own."
+        discussion: """
+            With --output json each event is a line of its own. -f goes by the time received: a record that is replayed from quarantine keeps its own, \
+            and is not shown when that is more than 18 minutes ago.
+            """
     )
 
     @Argument(help: "The tenant's slug.")
     var tenant: String
 
-    @Flag(name: [.short, .long], help: "Go on until interrupted: every event that is stored is shown once.")
+    @Flag(name: [.short, .long], help: "Go on until interrupted: every event that is received is shown once.")
     var follow = false
 
     @Option(name: [.customShort("n"), .long], help: "How many of the newest to begin with, 0 to 1000.")

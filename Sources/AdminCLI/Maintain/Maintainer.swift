@@ -39,28 +39,39 @@ struct Maintainer: Sendable {
     }
 
     /// A round as it is run by the one who leads; for tests and for `--once`.
-    func runDue(_ leader: Connection, start: Timestamp) async throws {
+    ///
+    /// - Parameter start: as in ``MaintenanceSchedule/isDue(last:now:start:)``.
+    func runDue(_ leader: Connection, start: Timestamp?) async throws {
         let records = try await MaintenanceLog(leader).records()
         for task in tasks where !Task.isCancelled {
             let last = records.first { $0.task == task.name }
             guard task.schedule.isDue(last: last, now: clock.now(), start: start) else { continue }
-            // Who has lost the session has lost the lead: this throws then, before anything is begun.
-            try await MaintenanceLog(leader).begin(task.name, at: clock.now())
-            await run(task, leader)
+            let connection = try await connect()
+            do {
+                try await runInTurn(task, connection, leader)
+            } catch {
+                await connection.close()
+                throw error
+            }
+            await connection.close()
         }
     }
 
-    private func run(_ task: MaintenanceTask, _ leader: Connection) async {
+    /// Not now, when another has the task's lock: what that one does is neither a run of ours nor a failure. The lock goes with the connection.
+    private func runInTurn(_ task: MaintenanceTask, _ connection: Connection, _ leader: Connection) async throws {
+        if let lock = task.lock, try await !connection.takeSessionLock(lock) {
+            return log.note("waits for its turn", ["task": task.name])
+        }
+        // Who has lost the session has lost the lead: this throws then, before anything is begun.
+        try await MaintenanceLog(leader).begin(task.name, at: clock.now())
+        await run(task, connection, leader)
+    }
+
+    private func run(_ task: MaintenanceTask, _ connection: Connection, _ leader: Connection) async {
         let begun = ContinuousClock.now
-        var outcome: Result<String, any Error>
+        let outcome: Result<String, any Error>
         do {
-            let connection = try await connect()
-            do {
-                outcome = .success(try await task.run(connection))
-            } catch {
-                outcome = .failure(error)
-            }
-            await connection.close()
+            outcome = .success(try await task.run(connection))
         } catch {
             outcome = .failure(error)
         }

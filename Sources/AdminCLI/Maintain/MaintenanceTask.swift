@@ -12,13 +12,16 @@ enum MaintenanceSchedule: Sendable {
 
     /// - Parameters:
     ///   - last: what all daemons together know of its last run.
-    ///   - start: when this daemon was started: what was due before nobody ran the daemon is not made up for.
-    func isDue(last: MaintenanceRecord?, now: Timestamp, start: Timestamp) -> Bool {
+    ///   - start: when this daemon was started: what was due before nobody ran the daemon is not made up for. Nil: it is, for there is no daemon
+    ///     that could wait for the next time.
+    func isDue(last: MaintenanceRecord?, now: Timestamp, start: Timestamp?) -> Bool {
         let begun = last?.startedAt
         if let last, let begun, last.hasFailed, now >= begun.adding(seconds: Self.retrySeconds) { return true }
         switch self {
         case .every(let seconds): return begun.map { now >= $0.adding(seconds: seconds) } ?? true
-        case .cron(let line): return line.previous(notAfter: now).map { $0 > (begun ?? start) } ?? false
+        case .cron(let line):
+            guard let previous = line.previous(notAfter: now) else { return false }
+            return (begun ?? start).map { previous > $0 } ?? true
         }
     }
 }
@@ -34,6 +37,8 @@ extension Timestamp {
 struct MaintenanceTask: Sendable {
     let name: String
     let schedule: MaintenanceSchedule
+    /// The session's lock that it runs under, if any: while another has it, by hand perhaps, the task waits for its turn.
+    var lock: String?
     /// Says what it did, in a line. Gets a connection of its own.
     let run: @Sendable (Connection) async throws -> String
 }

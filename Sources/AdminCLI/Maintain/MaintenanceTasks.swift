@@ -14,7 +14,8 @@ struct MaintenanceTasks: Sendable {
         var tasks = [partitions, retention, views]
         if let line = settings.text("db.backup.cronjob") {
             do {
-                tasks.append(try backup(CronLine(line)))
+                let line = try CronLine(line)
+                tasks += [try backup(line), try prune(line)]
             } catch let error as CronLine.Invalid {
                 throw Failure("DB_BACKUP_CRONJOB: \(error)", exitCode: Failure.askedWrongly)
             }
@@ -33,7 +34,7 @@ struct MaintenanceTasks: Sendable {
 
     /// With the sweeps of refused records and remembered ids.
     private var retention: MaintenanceTask {
-        MaintenanceTask(name: "retention", schedule: .every(seconds: 3_600)) { [actor] connection in
+        MaintenanceTask(name: "retention", schedule: .every(seconds: 3_600), lock: SessionLock.months) { [actor] connection in
             let outcome = try await Retention(connection, actor: actor).run()
             let rows = outcome.deleted.values.reduce(0, +)
             let waiting = outcome.waitingMonths.isEmpty ? "" : ", \(outcome.waitingMonths.count) left to the next run"
@@ -53,9 +54,8 @@ struct MaintenanceTasks: Sendable {
     }
 
     private func backup(_ line: CronLine) throws -> MaintenanceTask {
-        let days = try settings.backupRetentionDays
         let configuration = try settings.target().configuration
-        return MaintenanceTask(name: "backup", schedule: .cron(line)) { [folder, jobs] connection in
+        return MaintenanceTask(name: "backup", schedule: .cron(line), lock: SessionLock.months) { [folder, jobs] connection in
             let creator = BackupCreator(
                 configuration: configuration,
                 connection: connection,
@@ -63,9 +63,19 @@ struct MaintenanceTasks: Sendable {
                 jobs: jobs,
                 progress: { _ in }
             )
-            let entry = try await creator.create()
-            let pruned = try folder.prune(olderThan: days, now: Date())
-            return "\(entry.summary); \(pruned.count) old ones deleted"
+            return try await creator.create().summary
+        }
+    }
+
+    /// After the backup, and a task of its own: what cannot be deleted makes no backup fail, and a backup that fails keeps nothing longer.
+    private func prune(_ line: CronLine) throws -> MaintenanceTask {
+        let days = try settings.backupRetentionDays
+        return MaintenanceTask(name: "prune", schedule: .cron(line)) { [folder] _ in
+            guard let pruned = try folder.prune(olderThan: days, now: Date()) else {
+                return "left to the next run: a backup is being written"
+            }
+            guard pruned.left.isEmpty else { throw Failure(pruned.left.joined(separator: "; ")) }
+            return "\(pruned.deleted.count) old backups and archived months deleted"
         }
     }
 

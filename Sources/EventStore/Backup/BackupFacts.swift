@@ -65,12 +65,13 @@ struct ExportSnapshot: Statement {
     static func decode(_ row: Row) throws(PostgresError) -> String { try row.decode(0) }
 }
 
+/// But for analysts' logins: their rights are on views that are in no backup, and their names must be free for `tenant sql-access`.
 struct RolesInUse: Statement {
     static let name = "roles_in_use"
     static let sql = """
         SELECT DISTINCT r.rolname FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
         WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND r.rolname !~ '^pg_' ORDER BY 1
+          AND r.rolname !~ '^pg_' AND NOT EXISTS (SELECT FROM sluice.sql_access a WHERE a.login = r.rolname) ORDER BY 1
         """
 
     func bind(_ bindings: inout Bindings) {}

@@ -64,7 +64,7 @@ package struct BackupSource: Sendable {
 
     /// The same locks as a retention run takes: nothing is dropped while it is copied. Nil when somebody else has them.
     package func exclusively<T: Sendable>(_ body: @Sendable () async throws -> T) async throws -> T? {
-        try await connection.withSessionLock("sluice.retention", body)
+        try await connection.withSessionLock(SessionLock.months, body)
     }
 }
 

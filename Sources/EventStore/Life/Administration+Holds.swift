@@ -36,6 +36,37 @@ extension Administration {
     }
 }
 
+/// Locks a tenant's row against a hold until the transaction ends, unless there is one: then there is no row.
+struct LockUnheld: Statement {
+    static let name = "lock_unheld"
+    static let sql = "SELECT true FROM sluice.tenants WHERE tenant_id = $1 AND held_at IS NULL FOR SHARE"
+
+    let tenant: TenantID
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(tenant.rawValue)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> Bool { try row.decode(0) }
+}
+
+extension Connection {
+    /// To be called before anything of a tenant is deleted, in the same transaction and as the owner.
+    ///
+    /// - Throws: `StoreError` (`notReady`) when the tenant is on hold.
+    func refuseHold(of tenant: TenantID, called slug: String, deadline: ContinuousClock.Instant) throws {
+        guard try execute(LockUnheld(tenant: tenant), deadline: deadline).isEmpty else { return }
+        throw StoreError.onHold(slug)
+    }
+}
+
+extension StoreError {
+    /// - Parameter before: what was done by then, as a sentence of its own.
+    static func onHold(_ slug: String, before: String = "") -> StoreError {
+        StoreError(.notReady, "\(slug) is on legal hold, so nothing of it is deleted\(before); sluice tenant release \(slug) ends that")
+    }
+}
+
 struct ReadHold: Statement {
     static let name = "read_hold"
     static let sql = "SELECT slug, held_at FROM sluice.tenants WHERE tenant_id = $1"

@@ -51,6 +51,9 @@ extension PostgresError {
         sqlState == .lockNotAvailable || sqlState == .deadlockDetected || sqlState == .serializationFailure
     }
 
-    /// What the functions of `sql/0007` say of a tenant on hold.
-    var isHold: Bool { sqlState == SQLState(rawValue: "55000") }
+    /// What the functions of `sql/` say of a tenant on hold.
+    var isHold: Bool { sqlState == .objectNotInPrerequisiteState }
+
+    /// What PostgreSQL says of detaching a month while another one of the same table is being detached.
+    var isOfAnotherDetaching: Bool { sqlState == .objectNotInPrerequisiteState }
 }

@@ -23,37 +23,77 @@ package struct Erasure: Sendable {
         self.batch = batch
     }
 
-    /// Deletes one subject's events, the ids that their senders chose, and refused records whose body holds the subject as a JSON string.
+    /// Deletes one subject's events, the ids that their senders chose, and refused records whose body holds the subject as a JSON string; of a machine, also
+    /// that it was seen using a superseded key. The audit log is told before the first row goes, and of what went, however it ends.
     ///
-    /// - Throws: `StoreError` (`notReady`) when the tenant is on hold.
+    /// - Throws: `StoreError` (`notReady`) when the tenant is on hold, or is put on hold meanwhile.
     package func eraseSubject(_ subject: Subject, of slug: String) async throws -> ErasedRows {
-        try await Self.explainingHolds(slug) {
-            let tenant = try await find(slug)
-            var erased = ErasedRows()
-            // Month by month: the planner is never shown more than one of them.
-            for month in try await months(.events) where month.since < subject.window.upperBound && month.until > subject.window.lowerBound
-            {
-                let statement = EraseEvents(
-                    tenant: tenant.id,
-                    subject: subject,
-                    window: max(month.since, subject.window.lowerBound)..<min(month.until, subject.window.upperBound),
-                    batch: batch
-                )
-                erased.events += try await connection.inBatches { connection, deadline in
-                    try connection.execute(statement, deadline: deadline).first ?? 0
-                }
-            }
-            let refused = EraseRefused(tenant: tenant.id, subject: subject, batch: batch)
-            erased.refused = try await connection.inBatches { connection, deadline in
-                try connection.execute(refused, deadline: deadline).first ?? 0
-            }
-            var changes = Changes()
-            changes.note("subject", to: subject.digest)
-            changes.note("events", to: erased.events)
-            changes.note("refused", to: erased.refused)
-            try await record("events.delete", tenant: tenant.id, target: "subject", changes)
-            return erased
+        let tenant = try await find(slug)
+        var about = Changes()
+        about.note("subject", to: subject.digest)
+        let begun = RecordAct(tenant: tenant.id, actor: actor, action: "events.delete.begin", target: "subject", detail: about.json)
+        try await connection.asPatientOwner { connection, deadline in
+            try connection.refuseHold(of: tenant.id, called: slug, deadline: deadline)
+            _ = try connection.execute(begun, deadline: deadline)
         }
+        var erased = ErasedRows()
+        do {
+            try await erase(subject, of: tenant, &erased)
+        } catch {
+            // It is told what went wrong, whether or not this can be written down.
+            try? await record(erased, subject, of: tenant.id, isComplete: false)
+            guard (error as? PostgresError)?.isHold == true else { throw error }
+            throw StoreError.onHold(
+                slug,
+                before: " any more: it stopped after \(erased.events) events and \(erased.refused) refused records"
+            )
+        }
+        try await record(erased, subject, of: tenant.id, isComplete: true)
+        return erased
+    }
+
+    /// Counts as it goes, so that what was done is known when one batch fails.
+    private func erase(_ subject: Subject, of tenant: TenantRecord, _ erased: inout ErasedRows) async throws {
+        // Month by month: the planner is never shown more than one of them.
+        for month in try await months(.events) where month.since < subject.window.upperBound && month.until > subject.window.lowerBound {
+            let statement = EraseSubject(
+                tenant: tenant.id,
+                subject: subject,
+                window: max(month.since, subject.window.lowerBound)..<min(month.until, subject.window.upperBound),
+                batch: batch
+            )
+            while let rows = try await erase(statement), rows.events > 0 {
+                erased.events += Int(rows.events)
+                erased.rememberedIDs += Int(rows.rememberedIDs)
+            }
+        }
+        let refused = EraseRefused(tenant: tenant.id, subject: subject, batch: batch)
+        while let rows = try await erase(refused), rows > 0 { erased.refused += Int(rows) }
+        // A person's events on a device leave the device's other ones.
+        guard let machine = subject.machine, subject.actor == nil else { return }
+        _ = try await erase(EraseSender(tenant: tenant.id, machine: machine))
+    }
+
+    /// One batch, and a rest as long as it took. Who is told to stop then learns what the batch did all the same.
+    private func erase<S: Statement>(_ statement: S) async throws -> S.Output? {
+        try Task.checkCancellation()
+        let started = ContinuousClock.now
+        let output = try await connection.asPatientOwner { connection, deadline in
+            try connection.execute(statement, deadline: deadline).first
+        }
+        try? await Task.sleep(for: min(.now - started, .seconds(1)))
+        return output
+    }
+
+    private func record(_ erased: ErasedRows, _ subject: Subject, of tenant: TenantID, isComplete: Bool) async throws {
+        var changes = Changes()
+        changes.note("subject", to: subject.digest)
+        changes.note("events", to: erased.events)
+        changes.note("refused", to: erased.refused)
+        changes.note("remembered_ids", to: erased.rememberedIDs)
+        if !isComplete { changes.note("complete", to: false) }
+        let act = RecordAct(tenant: tenant, actor: actor, action: "events.delete", target: "subject", detail: changes.json)
+        try await connection.asOwner { connection, deadline in _ = try connection.execute(act, deadline: deadline) }
     }
 
     /// Deletes a tenant and all that is its own but for its lines in the audit log. Keys and issuers go first, so nothing new comes in, and the
@@ -105,16 +145,11 @@ package struct Erasure: Sendable {
         }
     }
 
-    private func record(_ action: String, tenant: TenantID, target: String, _ changes: Changes) async throws {
-        let act = RecordAct(tenant: tenant, actor: actor, action: action, target: target, detail: changes.json)
-        try await connection.asOwner { connection, deadline in _ = try connection.execute(act, deadline: deadline) }
-    }
-
     private static func explainingHolds<T: Sendable>(_ slug: String, _ body: () async throws -> T) async throws -> T {
         do {
             return try await body()
         } catch let error as PostgresError where error.isHold {
-            throw StoreError(.notReady, "\(slug) is on legal hold, so nothing of it is deleted; sluice tenant release \(slug) ends that")
+            throw StoreError.onHold(slug)
         }
     }
 }

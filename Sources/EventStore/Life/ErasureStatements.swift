@@ -1,9 +1,10 @@
 import EventCore
 import Postgres
 
-struct EraseEvents: Statement {
-    static let name = "erase_events"
-    static let sql = "SELECT sluice.erase_events($1, $2, $3, $4, $5, $6)"
+/// A batch of a subject's events of one month, and the ids that their senders chose.
+struct EraseSubject: Statement {
+    static let name = "erase_subject"
+    static let sql = "SELECT events, remembered_ids FROM sluice.erase_subject($1, $2, $3, $4, $5, $6)"
 
     let tenant: TenantID
     let subject: Subject
@@ -17,6 +18,24 @@ struct EraseEvents: Statement {
         bindings.append(window.lowerBound.timestamptz)
         bindings.append(window.upperBound.timestamptz)
         bindings.append(batch)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> (events: Int32, rememberedIDs: Int32) {
+        (try row.decode(0), try row.decode(1))
+    }
+}
+
+/// What superseded keys remember of who still uses them: a machine.
+struct EraseSender: Statement {
+    static let name = "erase_sender"
+    static let sql = "SELECT sluice.erase_sender($1, $2)"
+
+    let tenant: TenantID
+    let machine: String
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(tenant.rawValue)
+        bindings.append(machine)
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> Int32 { try row.decode(0) }

@@ -11,9 +11,12 @@ struct MonthDrop: Sendable {
         case kept
         /// Somebody else's transaction is in the way; the next run goes on.
         case busy
+        /// Somebody still reads what a month of the same parent had, whose detaching is pending. PostgreSQL detaches no other until then.
+        case waiting
     }
 
     let connection: Connection
+    let actor: AuditActor
     var lockTimeout = Duration.seconds(5)
     var attempts = 5
 
@@ -28,7 +31,7 @@ struct MonthDrop: Sendable {
                 pause *= 2
             }
         }
-        return .busy
+        return try await current(partition)?.state == .detaching ? .waiting : .busy
     }
 
     /// Nil when there is more to do.
@@ -42,11 +45,15 @@ struct MonthDrop: Sendable {
                 try connection.execute(MarkForPurge(partition: now), deadline: deadline).first ?? false
             }
             guard isMarked else { return .kept }
-            try await connection.runAloneAsOwner(
-                "ALTER TABLE \(parent) DETACH PARTITION \(now.identifier) CONCURRENTLY",
-                lockTimeout: lockTimeout,
-                deadline: deadline
-            )
+            do {
+                try await connection.runAloneAsOwner(
+                    "ALTER TABLE \(parent) DETACH PARTITION \(now.identifier) CONCURRENTLY",
+                    lockTimeout: lockTimeout,
+                    deadline: deadline
+                )
+            } catch let error as PostgresError where error.isOfAnotherDetaching {
+                return .waiting
+            }
             return nil
         case .detaching:
             try await connection.runAloneAsOwner(
@@ -56,8 +63,12 @@ struct MonthDrop: Sendable {
             )
             return nil
         case .purging:
+            // Written down in the same transaction: whatever becomes of the rest of the run, what is gone is known.
+            let act = RecordAct(tenant: .installation, actor: actor, action: "retention.drop", target: now.name)
             let answer = try await connection.asOwner { connection, deadline in
-                try connection.execute(DropDetached(relation: now.relation), deadline: deadline).first
+                let answer = try connection.execute(DropDetached(relation: now.relation), deadline: deadline).first
+                if answer == .dropped { _ = try connection.execute(act, deadline: deadline) }
+                return answer
             }
             return answer == .dropped ? .dropped : .kept
         case .detached: return .kept

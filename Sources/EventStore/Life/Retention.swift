@@ -42,6 +42,8 @@ package struct Retention: Sendable {
     private let connection: Connection
     private let actor: AuditActor
     let batch: Int32
+    /// Of each step of dropping a month.
+    var lockTimeout = Duration.seconds(5)
 
     /// - Parameters:
     ///   - connection: direct, of a superuser or a member of `sluice_owner`.
@@ -92,28 +94,38 @@ package struct Retention: Sendable {
     ///
     /// - Parameter progress: gets a line now and then.
     package func run(progress: @escaping @Sendable (String) -> Void = { _ in }) async throws -> RetentionOutcome {
-        guard let outcome = try await connection.withSessionLock("sluice.retention", { try await purge(progress) }) else {
+        let outcome = try await connection.withSessionLock(SessionLock.months) {
+            var outcome = RetentionOutcome()
+            do {
+                try await purge(&outcome, progress)
+            } catch {
+                // It is told what went wrong, whether or not this can be written down.
+                if !outcome.isNothing { try? await record(outcome) }
+                throw error
+            }
+            if !outcome.isNothing { try await record(outcome) }
+            return outcome
+        }
+        guard let outcome else {
             throw StoreError(.notReady, "another retention run or a backup is under way; try again when it is done")
         }
         return outcome
     }
 
-    private func purge(_ progress: @Sendable (String) -> Void) async throws -> RetentionOutcome {
-        var outcome = RetentionOutcome()
+    private func purge(_ outcome: inout RetentionOutcome, _ progress: @Sendable (String) -> Void) async throws {
         // First what was left half-way, and the refused records: a month that they leave empty can go.
+        var waiting: Set<PartitionRecord.Parent> = []
         let unfinished = try await plan().unfinished
-        try await drop(unfinished, &outcome, progress)
+        try await drop(unfinished, &waiting, &outcome, progress)
         try await sweep(&outcome)
         let plan = try await plan()
-        try await drop(plan.drops, &outcome, progress)
+        try await drop(plan.drops, &waiting, &outcome, progress)
         for deletion in plan.deletions {
             let rows = try await delete(deletion)
             guard rows > 0 else { continue }
             outcome.deleted[deletion.name, default: 0] += rows
             progress("\(deletion.month): \(rows) expired rows of \(deletion.name) deleted")
         }
-        if !outcome.isNothing { try await record(outcome) }
-        return outcome
     }
 
     func plan() async throws -> RetentionPlan {
@@ -122,16 +134,23 @@ package struct Retention: Sendable {
         }
     }
 
+    /// - Parameter waiting: parents of which a month's detaching is pending, so that all others wait for the next run.
     private func drop(
         _ months: [PartitionRecord],
+        _ waiting: inout Set<PartitionRecord.Parent>,
         _ outcome: inout RetentionOutcome,
         _ progress: @Sendable (String) -> Void
     ) async throws {
+        let monthDrop = MonthDrop(connection: connection, actor: actor, lockTimeout: lockTimeout)
         for month in months {
-            let result = try await MonthDrop(connection: connection).drop(month)
+            let isWaiting = month.state == .attached && waiting.contains(month.parent)
+            let result = isWaiting ? .waiting : try await monthDrop.drop(month)
             switch result {
             case .dropped: outcome.droppedMonths.append(month.name)
             case .kept, .busy: outcome.waitingMonths.append(month.name)
+            case .waiting:
+                waiting.insert(month.parent)
+                outcome.waitingMonths.append(month.name)
             }
             progress("\(month.name): \(result)")
         }

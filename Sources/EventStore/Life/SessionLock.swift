@@ -1,5 +1,11 @@
 package import Postgres
 
+/// Names of locks that sessions hold.
+package enum SessionLock {
+    /// Held by whoever deletes months or copies them, so that no two do so at once.
+    package static let months = "sluice.retention"
+}
+
 extension Connection {
     /// Takes an advisory lock that lasts as long as this session, or until it is let go of; false when another session has it.
     ///
@@ -18,8 +24,8 @@ extension Connection {
         _ = try await execute(ReleaseSessionLock(lockName: name), deadline: .now + .seconds(10))
     }
 
-    /// Nil when another session has the lock.
-    func withSessionLock<T: Sendable>(_ name: String, _ body: @Sendable () async throws -> T) async throws -> T? {
+    /// Nil when another session has the lock. What holds it may take it again.
+    package func withSessionLock<T: Sendable>(_ name: String, _ body: @Sendable () async throws -> T) async throws -> T? {
         guard try await takeSessionLock(name) else { return nil }
         do {
             let value = try await body()

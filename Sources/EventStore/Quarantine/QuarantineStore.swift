@@ -27,19 +27,38 @@ package struct QuarantineStore: Sendable {
         return try await read(SelectQuarantine(tenant: access.tenant, filter: filter, withBody: true, limit: 1), deadline).first
     }
 
-    /// Forgets records for good, batch by batch; how many.
+    /// Forgets records for good, batch by batch; how many. For the operator alone.
+    ///
+    /// - Throws: `StoreError` (`notReady`) when the tenant is on hold.
     package func purge(_ filter: QuarantineFilter, deadline: ContinuousClock.Instant) async throws -> Int {
-        var purged = 0
-        while true {
-            let rows = try await read(SelectQuarantine(tenant: access.tenant, filter: filter, limit: Self.purgeBatch), deadline)
-            guard !rows.isEmpty else { break }
-            purged += try await access.transaction(deadline: deadline) { [access] connection in
-                try connection.take(.writing, of: access, deadline: deadline)
-                return try connection.execute(ReleaseRefused(tenant: access.tenant, rows: rows), deadline: deadline).count
-            }
+        try await access.transaction(deadline: deadline) { [access] connection in
+            try connection.take(.writing, of: access, deadline: deadline)
+            try connection.refuseHold(of: access.tenant, called: access.slug, deadline: deadline)
         }
-        try await access.record("quarantine.purge", on: access.slug, #"{"records":\#(purged)}"#, deadline: deadline)
+        var purged = 0
+        do {
+            while let rows = try await purgeBatch(filter, deadline) { purged += rows }
+        } catch {
+            try? await recordPurge(of: purged, deadline)
+            throw error
+        }
+        try await recordPurge(of: purged, deadline)
         return purged
+    }
+
+    /// Nil when there is nothing left.
+    private func purgeBatch(_ filter: QuarantineFilter, _ deadline: ContinuousClock.Instant) async throws -> Int? {
+        let rows = try await read(SelectQuarantine(tenant: access.tenant, filter: filter, limit: Self.purgeBatch), deadline)
+        guard !rows.isEmpty else { return nil }
+        return try await access.transaction(deadline: deadline) { [access] connection in
+            try connection.take(.writing, of: access, deadline: deadline)
+            try connection.refuseHold(of: access.tenant, called: access.slug, deadline: deadline)
+            return try connection.execute(ReleaseRefused(tenant: access.tenant, rows: rows), deadline: deadline).count
+        }
+    }
+
+    private func recordPurge(of records: Int, _ deadline: ContinuousClock.Instant) async throws {
+        try await access.record("quarantine.purge", on: access.slug, #"{"records":\#(records)}"#, deadline: deadline)
     }
 
     private static let purgeBatch = 1_000

@@ -13,10 +13,11 @@ package struct ReceivedPosition: Sendable, Equatable {
 }
 
 extension EventReader {
-    /// Events received at `since` or later, in the order in which they were received; at most `limit` of them.
+    /// Events received at `since` or later, in the order in which they were received; at most `limit` of them, and of about `maximumPageBytes`.
     ///
     /// Who follows a tenant asks from some time back each time: an event bears the time at which its request began, and may be
-    /// committed long after another one that began later.
+    /// committed long after another one that began later. A record that was replayed from quarantine keeps the time at which it was received, so it is
+    /// behind where anybody looks.
     package func received(
         of tenant: TenantID,
         retentionDays: Int,
@@ -29,15 +30,18 @@ extension EventReader {
     ) async throws -> (events: [StoredEvent], next: ReceivedPosition?) {
         let schemas = try await schemas(of: tenant)
         let queries = try filter.fields.map { try schemas.query($0) }
+        // What is before the position was walked: the index leads past it.
         let query = SelectReceived(
             tenant: tenant,
             oldest: max(now.adding(days: -retentionDays), .oldestPossible),
-            since: since,
+            since: after?.receivedAt ?? since,
             after: after,
-            limit: limit
+            limit: limit + 1
         )
-        let rows = try await database.read(query, as: tenant, deadline: deadline)
-        let last = rows.count < limit ? nil : rows.last.map { ReceivedPosition(receivedAt: $0.receivedAt, id: $0.id) }
+        let page = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
+        try await database.stream(query, as: tenant, deadline: deadline, page.add)
+        let rows = page.page.events
+        let last = page.isFull ? rows.last.map { ReceivedPosition(receivedAt: $0.receivedAt, id: $0.id) } : nil
         return (rows.compactMap { schemas.shaped($0, queries) }.filter(filter.matchesColumns), last)
     }
 }

@@ -46,6 +46,9 @@ package struct TenantSchemas: Sendable {
         return FieldQuery(queries: queries)
     }
 
+    /// Whether an event may match: a schema has the field, and the text is a value of its type.
+    package func canHold(_ filter: FieldFilter) -> Bool { (try? query(filter)) != nil }
+
     private static func message(_ fault: SchemaHistory.FilterFault, _ filter: FieldFilter) -> String {
         switch fault {
         case .noSuchField: "no schema has a field \(filter.field)"

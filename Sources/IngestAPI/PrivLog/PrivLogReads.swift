@@ -18,10 +18,9 @@ struct PrivLogReads: Sendable {
     func bySerial(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
         try request.refuseQueryParameters()
         let serial = Self.value(context)
-        guard try await reader.schemas(of: grant.tenant).fieldNames.contains(Self.serialField), Self.isStorable(serial) else {
-            return Reply.json(Self.none).response
-        }
         let filter = FieldFilter(field: Self.serialField, comparison: .equals, text: serial)
+        let schemas = try await reader.schemas(of: grant.tenant)
+        guard Self.isStorable(serial), schemas.canHold(filter) else { return Reply.json(Self.none).response }
         return try await list(EventFilter(fields: [filter], order: .oldestFirst), grant)
     }
 

@@ -27,7 +27,7 @@ package final class TestPooler: Sendable {
     private static let shared = SharedPoolers()
 
     package static func start(before cluster: TestCluster) async throws -> TestPooler {
-        try await start(beforeSocketIn: cluster.socketDirectory, account: account)
+        try await start(beforeSocketIn: cluster.socketDirectory, account: cluster.local.account)
     }
 
     fileprivate static func start(beforeSocketIn socketDirectory: String, account: ServiceAccount) async throws -> TestPooler {

@@ -140,6 +140,23 @@ extension OldRowsTests {
         #expect(try await fixture.migrated.psql("SELECT count(*) FROM events WHERE k1 = '9'") == "1")
     }
 
+    /// A long body goes on being stored with the version with which it began.
+    @Test func backfillLooksAgainAtMonthsThatCouldGetMore() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string }", [#"{"a":"x","n":1}"#], fixture, secondsAgo: 70 * day)
+        let before = try #require(try await fixture.source(fixture.acme))
+        try await store("a: { from: /a, type: string, indexed: true }", [#"{"a":"x","n":2}"#], fixture, secondsAgo: 700)
+        let fill = try await fixture.administration.slotFill(tenant: "acme")
+        let interrupted = Task {
+            try await fill.run("s", rowsPerSecond: 100_000) { _, _ in withUnsafeCurrentTask { $0?.cancel() } }
+        }
+        await #expect(throws: (any Error).self) { try await interrupted.value }
+        try await fixture.store([#"{"a":"x","n":3}"#], of: fixture.acme, secondsAgo: 70 * day + 60, from: before)
+        let later = Timestamp(microsecondsSince1970: fixture.now.microsecondsSince1970 + 2 * SlotFill.longestBody)
+        #expect(try await fill.run("s", rowsPerSecond: 100_000, now: later).openUntil == nil)
+        #expect(try await find(fixture, "a", .equals, "x").count == 3)
+    }
+
     @Test func backfillHasNothingToDoWhereSlotsAreRight() async throws {
         let fixture = try await Fixture.make()
         try await store("a: { from: /a, type: string, indexed: true }", [#"{"a":"x"}"#], fixture, secondsAgo: 70)

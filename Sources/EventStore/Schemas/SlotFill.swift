@@ -4,7 +4,8 @@ import Postgres
 /// Puts into slots what rows of earlier versions lack there: a field that became indexed, was renamed, or has another type now.
 ///
 /// Reads are right without it; with it they need the slot's index alone. A partition at a time, oldest first, a few hundred rows a
-/// transaction; ended half-way, it goes on where it was. Ingest never waits for it: it changes rows that nobody else writes.
+/// transaction. Ended half-way, it goes on where it was, once no more rows of earlier versions can come: until then a month that was
+/// looked at may get another one. Ingest never waits for it: it changes rows that nobody else writes.
 package struct SlotFill: Sendable {
     package struct Report: Sendable {
         package let schema: String
@@ -51,22 +52,27 @@ package struct SlotFill: Sendable {
         guard let history = SchemaHistory(parsed), !history.unfilledVersions.isEmpty else { return report }
         let (span, state, slots) = try await situation(name, newest, history)
         if let state, state.isDone { return report }
+        let opensUntil = newest.createdAt.adding(microseconds: Self.longestBody)
+        // Until then a month that was looked at may get another row of an earlier version: nothing of it is written down.
+        let isSettled = now > opensUntil
         if let span {
-            var month = Month(of: max(state?.filledTo ?? span.first, span.first)).start(monthsBack: 0)
+            let start = isSettled ? max(state?.filledTo ?? span.first, span.first) : span.first
+            var month = Month(of: start).start(monthsBack: 0)
             while month <= span.last {
                 let end = Month(of: month).next
                 try await fill(month..<end, history, slots, rowsPerSecond, &report)
-                try await note(SlotFillState(schemaName: name, versionNumber: newest.versionNumber, filledTo: end, isDone: false))
+                if isSettled { try await note(name, newest, filledTo: end) }
                 progress(month, report.filled)
                 month = end
             }
         }
-        let opensUntil = newest.createdAt.adding(microseconds: Self.longestBody)
-        // With more versions than are listed nobody knows that all rows were looked at.
-        let isDone = now > opensUntil && versions.count < Int(ListSchemas.most)
-        // Not done: the next run looks at all of it once more.
-        let filledTo = isDone ? Timestamp.latestWritable : .epoch
-        try await note(SlotFillState(schemaName: name, versionNumber: newest.versionNumber, filledTo: filledTo, isDone: isDone))
+        guard isSettled else {
+            report.openUntil = opensUntil
+            return report
+        }
+        // With more versions than are listed nobody knows that all rows were looked at: the next run looks at all of them once more.
+        let isDone = versions.count < Int(ListSchemas.most)
+        try await note(name, newest, filledTo: isDone ? .latestWritable : .epoch, isDone: isDone)
         if !isDone { report.openUntil = opensUntil }
         return report
     }
@@ -123,7 +129,8 @@ package struct SlotFill: Sendable {
         }
     }
 
-    private func note(_ state: SlotFillState) async throws {
+    private func note(_ name: String, _ version: SchemaVersionRecord, filledTo: Timestamp, isDone: Bool = false) async throws {
+        let state = SlotFillState(schemaName: name, versionNumber: version.versionNumber, filledTo: filledTo, isDone: isDone)
         let deadline = deadline
         try await access.transaction(deadline: deadline) { [access] connection in
             try connection.take(.reading, of: access, deadline: deadline)

@@ -48,7 +48,10 @@ import Testing
     /// Where the schema forgets what it does not name, the original of a translated value is not in `extra`.
     @Test(
         arguments: [
-            (#"{"t":1793984671.25,"on":"yes","at":1793984671250,"c":"beta"}"#, #"{"t":1793984671.25,"on":"yes","at":1793984671250,"c":"beta"}"#),
+            (
+                #"{"t":1793984671.25,"on":"yes","at":1793984671250,"c":"beta"}"#,
+                #"{"t":1793984671.25,"on":"yes","at":1793984671250,"c":"beta"}"#
+            ),
             (#"{"t":1793984671}"#, #"{"t":1793984671}"#), (#"{"t":1,"c":null,"at":0}"#, #"{"t":1,"at":0}"#),
             (#"{"t":0.000001,"c":"stable","n":5.00}"#, #"{"t":0.000001}"#),
         ]
@@ -74,7 +77,14 @@ import Testing
             receivedAt: now,
             window: AcceptanceWindow(now: now, retentionDays: 36_500)
         ).get()
-        let stored = StoredRecord(occurredAt: event.occurredAt, type: nil, actor: nil, machine: nil, fields: event.fields, extra: event.extra)
+        let stored = StoredRecord(
+            occurredAt: event.occurredAt,
+            type: nil,
+            actor: nil,
+            machine: nil,
+            fields: event.fields,
+            extra: event.extra
+        )
         let original = try #require(JSONTree(stored.original(readWith: source.schema?.document)))
         let expected = try #require(JSONTree(Array(rebuilt.utf8)))
         #expect(original.names.sorted() == expected.names.sorted())

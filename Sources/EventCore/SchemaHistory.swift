@@ -54,6 +54,11 @@ package struct SchemaHistory: Sendable {
         self.shapes = shapes
     }
 
+    /// As it was when a version was the newest.
+    package init?(_ versions: [Version], upTo number: Int32) {
+        self.init(versions.filter { $0.number <= number })
+    }
+
     /// A row's `fields` and `extra` in the newest shape. A value that cannot be cast is null, and in `extra` where it was sent; so is a
     /// field that is no more.
     ///

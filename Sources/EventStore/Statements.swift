@@ -10,6 +10,7 @@ enum Statements {
             TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
             RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
             InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, ListSchemas.self, LockSchemas.self, PublishSchema.self,
+            UnfilledSchemas.self,
             AwaitsFirstSchema.self, ListSlots.self, ReleaseRefused.self, ExplainRefused.self, CallRecordAct.self, SelectRehearsed.self,
             SchemaDocuments.self, NewestDocument.self, SchemaNumbers.self, SelectUnfilled.self,
             FillSlots.self, EventSpan.self, ListSlotFills.self, NoteSlotFill.self,

@@ -8,11 +8,10 @@ package struct TenantSchemas: Sendable {
     /// Which history a version belongs to.
     private let byVersion: [Int32: Int]
     private let slots: [SlotPlan.Slot]
-    /// Versions in whose shape all rows have their slots.
-    private let filled: Set<Int32>
+    /// By the history's place: the versions up to the one in whose shape the rows of those before it were filled in.
+    private let filled: [Int: SchemaHistory]
 
     init(_ versions: [String: [SchemaHistory.Version]], slots: [SlotPlan.Slot], fills: [SlotFillState]) {
-        filled = Set(fills.filter(\.isDone).map(\.versionNumber))
         histories = versions.sorted { $0.key < $1.key }.compactMap { SchemaHistory($0.value) }
         var byVersion: [Int32: Int] = [:]
         for (place, history) in histories.enumerated() {
@@ -20,6 +19,12 @@ package struct TenantSchemas: Sendable {
         }
         self.byVersion = byVersion
         self.slots = slots
+        var filled: [Int: SchemaHistory] = [:]
+        for fill in fills where fill.isDone {
+            guard let place = byVersion[fill.versionNumber] else { continue }
+            filled[place] = SchemaHistory(versions[fill.schemaName] ?? [], upTo: fill.versionNumber)
+        }
+        self.filled = filled
     }
 
     /// Fields of the newest versions, by which events can be filtered.
@@ -36,7 +41,7 @@ package struct TenantSchemas: Sendable {
                 queries[place] = try history.query(
                     filter,
                     slot: slot(of: filter.field, in: history),
-                    isFilled: filled.contains(history.newest.number)
+                    isFilled: history.isFilled(filter.field, since: filled[place])
                 )
             } catch {
                 if error != .noSuchField { fault = error }

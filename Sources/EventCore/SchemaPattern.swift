@@ -9,27 +9,37 @@ package struct SchemaPattern: Hashable, Sendable {
     static let longestValue = 8 * 1_024
 
     package let source: String
-    private let automaton: Automaton
-
-    package static func == (left: SchemaPattern, right: SchemaPattern) -> Bool { left.source == right.source }
-    package func hash(into hasher: inout Hasher) { hasher.combine(source) }
 
     init(_ source: String) throws(SchemaPatternError) {
         self.source = source
         var parser = SchemaPatternParser(source)
-        automaton = Automaton(try parser.parse())
+        _ = try parser.parse()
     }
+
+    /// Made ready for many values. It takes some twelve KiB, a hundred times the text: for versions that records are read with, not
+    /// for all that were.
+    var matcher: Matcher { Matcher(self) }
 
     func matches(_ value: String) -> Bool {
         let bytes = Array(value.utf8)
         var steps = Steps(most: .max)
-        return matches(bytes.span, &steps)
+        return matcher.matches(bytes.span, &steps)
     }
 
-    /// Whether a value, UTF-8 that was checked before, is of this pattern; false when no steps are left.
-    func matches(_ value: Span<UInt8>, _ steps: inout Steps) -> Bool {
-        guard value.count <= Self.longestValue else { return false }
-        return automaton.matches(value, &steps)
+    struct Matcher: Sendable {
+        /// Never nil: what was parsed once can be parsed again.
+        private let automaton: Automaton?
+
+        fileprivate init(_ pattern: SchemaPattern) {
+            var parser = SchemaPatternParser(pattern.source)
+            automaton = (try? parser.parse()).map(Automaton.init)
+        }
+
+        /// Whether a value, UTF-8 that was checked before, is of this pattern; false when no steps are left.
+        func matches(_ value: Span<UInt8>, _ steps: inout Steps) -> Bool {
+            guard value.count <= SchemaPattern.longestValue, let automaton else { return false }
+            return automaton.matches(value, &steps)
+        }
     }
 
     /// What matching may cost: a step is a character, or a state that it was possible to be in.
@@ -152,7 +162,7 @@ extension SchemaPattern {
 
 extension SchemaPattern {
     /// A pattern made ready. Reading a value takes no memory.
-    private final class Automaton: Sendable {
+    fileprivate final class Automaton: Sendable {
         /// The states that each ASCII character leads into.
         private let ascii: [StateSet]
         /// The same for all: from which scalar on it is which states, in order. The first is from 0 on.

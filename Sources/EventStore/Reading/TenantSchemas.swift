@@ -106,14 +106,18 @@ final class TenantSchemaCache: Sendable {
         loaded = FreshCache(lifetime: freshness, capacity: 10_000) { tenant in
             let deadline = ContinuousClock.now + timeout
             let listed = try await database.read(SchemaNumbers(tenant: tenant), as: tenant, deadline: deadline)
-            let missing = shelf.missing(listed.map(\.number), of: tenant)
+            var documents = shelf.documents(of: tenant)
+            let missing = listed.map(\.number).filter { documents[$0] == nil }
             if !missing.isEmpty {
                 let read = try await database.read(SchemaDocuments(tenant: tenant, numbers: missing), as: tenant, deadline: deadline)
-                for (number, document) in read { shelf.keep(try SchemaDocument(yaml: document), number, of: tenant) }
+                for (number, document) in read { documents[number] = try SchemaDocument(yaml: document) }
+                shelf.keep(documents, of: tenant)
             }
             var versions: [String: [SchemaHistory.Version]] = [:]
             for (name, number) in listed {
-                guard let document = shelf.document(number, of: tenant) else { continue }
+                guard let document = documents[number] else {
+                    throw StoreError(.notReady, "the version \(number) of \(name) was listed, and could not be read")
+                }
                 versions[name, default: []].append(SchemaHistory.Version(number: number, document: document))
             }
             return TenantSchemas(
@@ -129,30 +133,33 @@ final class TenantSchemaCache: Sendable {
     }
 }
 
-/// Documents that were read before.
+/// Documents that were read before, up to a bound in bytes of text.
 private final class DocumentShelf: Sendable {
-    private struct Key: Hashable {
-        let tenant: TenantID
-        let number: Int32
+    private struct Held {
+        var documents: [TenantID: [Int32: SchemaDocument]] = [:]
+        var bytes = 0
     }
 
-    private static let most = 10_000
-    private let documents = Mutex<[Key: SchemaDocument]>([:])
+    private static let mostBytes = 64 << 20
+    private let held = Mutex(Held())
 
-    /// Makes room first, so that what is asked for afterwards is there.
-    func missing(_ numbers: [Int32], of tenant: TenantID) -> [Int32] {
-        documents.withLock { documents in
-            if documents.count + numbers.count > Self.most { documents.removeAll() }
-            return numbers.filter { documents[Key(tenant: tenant, number: $0)] == nil }
+    func documents(of tenant: TenantID) -> [Int32: SchemaDocument] {
+        held.withLock { $0.documents[tenant] ?? [:] }
+    }
+
+    /// Others make room.
+    func keep(_ documents: [Int32: SchemaDocument], of tenant: TenantID) {
+        let bytes = Self.bytes(documents)
+        held.withLock { held in
+            held.bytes -= held.documents.removeValue(forKey: tenant).map(Self.bytes) ?? 0
+            while held.bytes + bytes > Self.mostBytes, let other = held.documents.popFirst() { held.bytes -= Self.bytes(other.value) }
+            held.documents[tenant] = documents
+            held.bytes += bytes
         }
     }
 
-    func keep(_ document: SchemaDocument, _ number: Int32, of tenant: TenantID) {
-        documents.withLock { $0[Key(tenant: tenant, number: number)] = document }
-    }
-
-    func document(_ number: Int32, of tenant: TenantID) -> SchemaDocument? {
-        documents.withLock { $0[Key(tenant: tenant, number: number)] }
+    private static func bytes(_ documents: [Int32: SchemaDocument]) -> Int {
+        documents.values.reduce(0) { $0 + $1.canonicalForm.utf8.count }
     }
 }
 

@@ -63,9 +63,14 @@ struct FieldChange {
         if old.value != nil {
             return [difference(new.isRequired ? .model : .revision, "is read from \(new.place)")]
         }
-        if Set(new.from).isSuperset(of: old.from) { return [difference(.revision, "is read from \(new.place)")] }
-        guard new.isRequired else { return [difference(.revision, "is read from \(new.place), no longer from \(old.place)")] }
-        return [difference(.model, "is read from \(new.place): an event that has it in \(old.place) only would be refused")]
+        // What was found is found as before, and what is tried then was tried for nothing.
+        if new.from.starts(with: old.from) { return [difference(.revision, "is read from \(new.place)")] }
+        if old.from.starts(with: new.from) {
+            guard new.isRequired else { return [difference(.revision, "is read from \(new.place), no longer from \(old.place)")] }
+            return [difference(.model, "is read from \(new.place): an event that has it in \(old.place) only would be refused")]
+        }
+        let rows = "an event that has it in \(old.place) would be read differently, or refused"
+        return [difference(.model, "is read from \(new.place), before or instead of \(old.place): \(rows)")]
     }
 
     private var presence: [Difference] {

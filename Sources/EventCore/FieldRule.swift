@@ -25,7 +25,7 @@ final class FieldRule: Sendable {
     let maxLength: Int?
     let minimum: DecimalNumber?
     let maximum: DecimalNumber?
-    let pattern: SchemaPattern?
+    let pattern: SchemaPattern.Matcher?
     let allowed: Set<String>
     let translations: [String: Translated]
     let unit: TimestampUnit?
@@ -37,7 +37,7 @@ final class FieldRule: Sendable {
         pointer = pointers.first ?? ""
         targets = firstTarget..<(firstTarget + pointers.count)
         fixed = (field.value ?? field.standIn).map { Translated(json: Array($0.utf8), text: Self.slotText($0, field.type)) }
-        pattern = field.pattern
+        pattern = field.pattern?.matcher
         prefix = Array((SchemaDocument.quoted(field.name) + ":").utf8)
         self.slot = slot
         isRequired = field.isRequired

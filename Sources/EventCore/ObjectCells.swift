@@ -33,6 +33,33 @@ package struct ObjectCells: Sendable {
     /// Nil for a member that is absent, or null.
     package subscript(name: String) -> Cell? { cells[name] }
 
+    /// Another object with those of this one's members that have none of these names, each as `fields.<name>`.
+    ///
+    /// - Parameters:
+    ///   - object: the text that the cells are of.
+    ///   - other: an object too.
+    package func adding(besides names: Set<String>, of object: [UInt8], to other: [UInt8]) -> [UInt8] {
+        guard !names.isSuperset(of: cells.keys), let end = other.lastIndex(of: UInt8(ascii: "}")) else { return other }
+        var tape = JSONTape()
+        guard (try? tape.scan(object)) != nil, tape.kind(of: 0) == .object else { return other }
+        let bytes = object.span
+        var text = Array(other[..<end])
+        var isFirst = !other.contains(UInt8(ascii: ":"))
+        var key = 1
+        while key < tape.tokens[0].next {
+            let value = key + 1
+            if tape.kind(of: value) != .null, !names.contains(tape.string(key, bytes)) {
+                text += isFirst ? "\"fields.".utf8 : ",\"fields.".utf8
+                text += object[tape.tokens[key].contents]
+                text += "\":".utf8
+                tape.appendCompact(value, bytes, to: &text)
+                isFirst = false
+            }
+            key = tape.tokens[value].next
+        }
+        return text + other[end...]
+    }
+
     /// The members of a member that is an object.
     package func object(_ name: String) -> ObjectCells {
         guard case .json(let json)? = cells[name] else { return ObjectCells([]) }

@@ -14,6 +14,7 @@ extension RecordMapper {
     mutating func fields(_ schema: CompiledSchema, _ record: Span<UInt8>, slots: inout [String?]) throws(Rejection) -> [UInt8] {
         var fields: [UInt8] = [UInt8(ascii: "{")]
         fields.reserveCapacity(record.count / 2 + 2)
+        patternSteps = SchemaPattern.Steps(recordBytes: record.count)
         for rule in schema.rules {
             guard let (index, pointer) = value(for: rule) else {
                 guard !rule.isRequired else { throw Rejection(.missingField, pointer: rule.pointer, "required, and not there") }
@@ -80,7 +81,7 @@ extension RecordMapper {
         rule.isEmptyNull && tape.kind(of: index) == .string && tape.tokens[index].contents.isEmpty
     }
 
-    private func read(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
+    private mutating func read(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
         guard rule.translations.isEmpty else { return try translate(index, rule, record) }
         switch rule.type {
         case .string:
@@ -126,7 +127,7 @@ extension RecordMapper {
     }
 
     /// Nothing is copied but what a slot holds, and an escaped text to be checked.
-    private func text(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
+    private mutating func text(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
         try checkText(index, rule, record, pointer: rule.pointer)
         return FieldValue(text: rule.slot == nil ? nil : tape.string(index, record))
     }
@@ -153,7 +154,7 @@ extension RecordMapper {
         return FieldValue(text: DecimalNumber(record, range)?.plainText)
     }
 
-    private func strings(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
+    private mutating func strings(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>) throws(Rejection) -> FieldValue {
         try check(kind: .array, "a list of strings", index, rule)
         let end = tape.tokens[index].next
         var item = index + 1
@@ -168,7 +169,7 @@ extension RecordMapper {
         return FieldValue()
     }
 
-    private func checkText(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>, pointer: String) throws(Rejection) {
+    private mutating func checkText(_ index: Int, _ rule: FieldRule, _ record: Span<UInt8>, pointer: String) throws(Rejection) {
         guard rule.minLength != nil || rule.maxLength != nil || rule.pattern != nil else { return }
         let token = tape.tokens[index]
         guard token.isEscaped else { return try check(text: record.extracting(token.contents), rule, pointer: pointer) }
@@ -177,7 +178,7 @@ extension RecordMapper {
         try check(text: decoded.span, rule, pointer: pointer)
     }
 
-    private func check(text: Span<UInt8>, _ rule: FieldRule, pointer: String) throws(Rejection) {
+    private mutating func check(text: Span<UInt8>, _ rule: FieldRule, pointer: String) throws(Rejection) {
         if rule.minLength != nil || rule.maxLength != nil {
             // A scalar has one byte that continues no other.
             var length = 0
@@ -189,7 +190,11 @@ extension RecordMapper {
         guard text.count <= SchemaPattern.longestValue else {
             throw Rejection(.tooLong, pointer: pointer, "longer than the \(SchemaPattern.longestValue) bytes that a pattern looks at")
         }
-        guard pattern.matches(text) else { throw Rejection(.patternMismatch, pointer: pointer, "not of the schema's `pattern`") }
+        let fits = pattern.matches(text, &patternSteps)
+        guard !patternSteps.areSpent else {
+            throw Rejection(.tooCostly, pointer: pointer, "the schema's patterns take more steps for this record than one may cost")
+        }
+        guard fits else { throw Rejection(.patternMismatch, pointer: pointer, "not of the schema's `pattern`") }
     }
 
     private func check(kind: JSONToken.Kind, _ name: String, _ index: Int, _ rule: FieldRule) throws(Rejection) {

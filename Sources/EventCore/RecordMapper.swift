@@ -6,6 +6,8 @@ package struct RecordMapper: Sendable {
     /// The value of each pointer's target: a token's index, 0 (the record itself, never a value) where there is none.
     var found: [Int] = []
     var text: [UInt8] = []
+    /// What the record may still cost its schema's patterns.
+    var patternSteps = SchemaPattern.Steps(most: 0)
     private var members: [Int] = []
     /// Memory for many tokens is given back with the next record.
     private var isLarge = false

@@ -16,6 +16,7 @@ package struct Rejection: Error, Hashable, Sendable {
         case tooShort = "too_short"
         case notInEnum = "not_in_enum"
         case patternMismatch = "pattern_mismatch"
+        case tooCostly = "too_costly"
         case outOfRange = "out_of_range"
         case unknownField = "unknown_field"
         case timestampInvalid = "timestamp_invalid"

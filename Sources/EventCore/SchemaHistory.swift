@@ -30,22 +30,33 @@ package struct SchemaHistory: Sendable {
         guard let newest = ordered.first else { return nil }
         self.newest = newest
         let fields = newest.document.fields
-        // What each field was last seen as, on the way back. A field that a version has not may be in one before it, unless another
-        // was called so there.
+        // What each field was last seen as, on the way back: the newest version's, and behind them those that were given up since. A
+        // field that a version has not may be in one before it, unless what was called so there was another: it went by that name later.
         var known = fields
         var isMissing = fields.map { _ in false }
         var shapes: [Int32: Shape] = [:]
         for version in ordered {
-            var sources = known.map { version.document.field(before: $0) }
-            let followed = Set(fields.indices.filter { !isMissing[$0] }.compactMap { sources[$0]?.name })
+            let byName = Dictionary(version.document.fields.map { ($0.name, $0) }) { first, _ in first }
+            var sources = known.map { later in byName[later.name] ?? later.renamedFrom.flatMap { byName[$0] } }
+            let followed = Set(known.indices.filter { !isMissing[$0] }.compactMap { sources[$0]?.name })
             for place in fields.indices {
                 if isMissing[place], let name = sources[place]?.name, followed.contains(name) { sources[place] = nil }
                 isMissing[place] = sources[place] == nil
                 known[place] = sources[place] ?? known[place]
             }
-            shapes[version.number] = Shape(version.document, sources: sources, of: fields, isNewest: version.number == newest.number)
+            let own = Array(sources.prefix(fields.count))
+            shapes[version.number] = Shape(version.document, sources: own, of: fields, isNewest: version.number == newest.number)
+            let used = Set(own.compactMap { $0?.name })
+            let givenUp = version.document.fields.filter { !used.contains($0.name) }
+            known = Array(known.prefix(fields.count)) + givenUp
+            isMissing = Array(isMissing.prefix(fields.count)) + givenUp.map { _ in false }
         }
         self.shapes = shapes
+    }
+
+    /// As it was when a version was the newest.
+    package init?(_ versions: [Version], upTo number: Int32) {
+        self.init(versions.filter { $0.number <= number })
     }
 
     /// A row's `fields` and `extra` in the newest shape. A value that cannot be cast is null, and in `extra` where it was sent; so is a

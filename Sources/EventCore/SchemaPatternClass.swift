@@ -14,18 +14,16 @@ struct SchemaPatternClass {
     /// `[a-z0-9_-]`, `[^,;]`, `[\d.]`; leaves `at` after the closing bracket.
     mutating func read() throws(SchemaPatternError) -> SchemaPattern.ScalarSet {
         let start = at
-        var set = ScalarSet(ranges: [])
-        if peek == "^" {
-            set.isNegated = true
-            at += 1
-        }
+        var ranges: [ClosedRange<UInt32>] = []
+        let isNegated = peek == "^"
+        if isNegated { at += 1 }
         while let scalar = peek, scalar != "]" {
             if scalar == "[" {
                 throw SchemaPatternError(place: at + 1, message: "a bracket within a class is written \\[")
             }
             let low = try member()
             guard peek == "-", at + 1 < scalars.count, scalars[at + 1] != "]" else {
-                set.ranges += low.ranges
+                ranges += low.ranges
                 continue
             }
             let dash = at
@@ -37,13 +35,12 @@ struct SchemaPatternClass {
                     message: "a range goes from one character up to another, as a-z; a hyphen that is meant is written \\-"
                 )
             }
-            set.ranges.append(from...to)
+            ranges.append(from...to)
         }
         guard peek == "]" else { throw SchemaPatternError(place: start, message: "this bracket is never closed") }
-        guard !set.ranges.isEmpty else { throw SchemaPatternError(place: start, message: "a class names at least one character") }
+        guard !ranges.isEmpty else { throw SchemaPatternError(place: start, message: "a class names at least one character") }
         at += 1
-        set.ranges.sort { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }
-        return set
+        return ScalarSet(ranges: ranges, isNegated: isNegated)
     }
 
     private mutating func member() throws(SchemaPatternError) -> SchemaPattern.ScalarSet {

@@ -189,7 +189,7 @@ struct SchemaPatternParser {
         positions.sets.append(set)
         positions.follow.append(.init())
         var only = SchemaPattern.StateSet()
-        only.insert(number)
+        only.flip(number)
         return Piece(isEmptyTaken: false, first: only, last: only)
     }
 

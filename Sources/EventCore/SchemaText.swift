@@ -12,7 +12,8 @@ enum SchemaText {
         try refuseAnchors(text)
         let node: Node?
         do {
-            node = try Parser(yaml: text).singleRoot()
+            // What a plain scalar is taken for, its field's type says; nothing is guessed.
+            node = try Parser(yaml: text, resolver: .basic, encoding: .utf8).singleRoot()
         } catch let error as YamlError {
             throw SchemaError(error)
         } catch {
@@ -22,25 +23,49 @@ enum SchemaText {
         return node
     }
 
-    /// An alias makes a few lines stand for billions. What looks like an anchor is refused, wherever it is.
+    /// An alias makes a few lines stand for billions, before the first node is seen. In JSON there is none; in other YAML whatever
+    /// could be read as an anchor is refused, wherever it is, and an alias without an anchor is an error. A key within a key, and so on,
+    /// is looked at once for each one around it: of what could be read as a key that is no plain text there may be a few.
     private static func refuseAnchors(_ text: String) throws(SchemaError) {
+        guard !isJSON(text) else { return }
         var line = 1
         var column = 1
         var canStart = true
         var isMark = false
+        var isKeyMark = false
+        var keyMarks = 0
         for scalar in text.unicodeScalars {
-            let isSpace = scalar == " " || scalar == "\t" || scalar == "\n" || scalar == "\r"
+            let isSpace = separators.contains(scalar)
             if isMark, !isSpace {
                 throw SchemaError(line: line, column: column - 1, "anchors (&…) are not supported: write the text out")
             }
+            if isKeyMark, isSpace || keyStarts.contains(scalar) { keyMarks += 1 }
+            guard keyMarks <= mostKeyMarks else {
+                throw SchemaError(line: line, column: max(column - 1, 1), "keys are plain text, without `?`; or write the document as JSON")
+            }
             isMark = canStart && scalar == "&"
-            canStart = isSpace || "[{,:-".unicodeScalars.contains(scalar)
+            isKeyMark = canStart && scalar == "?"
+            canStart = isSpace || indicators.contains(scalar)
             column += 1
             if scalar == "\n" {
                 line += 1
                 column = 1
             }
         }
+    }
+
+    /// What libyaml takes for white space, a line's end or nothing at all.
+    private static let separators: Set<Unicode.Scalar> = [" ", "\t", "\n", "\r", "\u{85}", "\u{2028}", "\u{2029}", "\u{FEFF}"]
+    /// What a token may follow at once.
+    private static let indicators: Set<Unicode.Scalar> = ["[", "]", "{", "}", ",", ":", "-", "?"]
+
+    /// What a key that is no plain text begins with, after its `?`.
+    private static let keyStarts: Set<Unicode.Scalar> = ["[", "{", "?", "!"]
+    private static let mostKeyMarks = 16
+
+    private static func isJSON(_ text: String) -> Bool {
+        var tape = JSONTape()
+        return (try? tape.scan(Array(text.utf8))) != nil
     }
 }
 

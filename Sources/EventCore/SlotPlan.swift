@@ -12,7 +12,7 @@ package struct SlotPlan: Hashable, Sendable {
             self.number = number
         }
 
-        func isOf(_ field: SchemaField) -> Bool { self.field == field.name && type == field.type.rawValue }
+        package func isOf(_ field: SchemaField) -> Bool { self.field == field.name && type == field.type.rawValue }
     }
 
     /// Those that its fields have already.

@@ -18,4 +18,14 @@ package enum TimestampUnit: String, CaseIterable, Sendable {
         guard seconds > Timestamp.writableSeconds.lowerBound, seconds <= Timestamp.writableSeconds.upperBound else { return nil }
         return Timestamp(microsecondsSince1970: microseconds)
     }
+
+    /// The number that means an instant.
+    func text(_ timestamp: Timestamp) -> String {
+        let microseconds = timestamp.microsecondsSince1970
+        let digits = String(microseconds.magnitude)
+        let padded = String(repeating: "0", count: max(0, places + 1 - digits.count)) + digits
+        var fraction = padded.suffix(places)
+        while fraction.last == "0" { fraction.removeLast() }
+        return (microseconds < 0 ? "-" : "") + padded.dropLast(places) + (fraction.isEmpty ? "" : "." + fraction)
+    }
 }

@@ -6,6 +6,8 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
         case breaking
         /// A bound of the design is reached: slots, months.
         case exhausted
+        /// No more of something that a tenant keeps for good.
+        case full
         /// The database lets the API do more than it should.
         case unsafeRole
         /// The database lacks something this binary needs.

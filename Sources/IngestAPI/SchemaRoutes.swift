@@ -70,6 +70,7 @@ struct SchemaRoutes: Sendable {
             switch error.code {
             case .breaking: throw Problem(.conflict, "breaking_change", "\(Self.reasons(error)) ?allow_breaking=1 applies it all the same.")
             case .exhausted: throw Problem(.conflict, "slots_exhausted", error.description)
+            case .full: throw Problem(.conflict, "schema_limit", error.description)
             default: throw error
             }
         }

@@ -212,7 +212,7 @@ import Testing
             )
         )
         let isDone = try await eventually(within: .seconds(30)) {
-            try await database.psql("SELECT count(*) FROM maintenance WHERE succeeded_at IS NOT NULL AND task <> 'backup'") == "4"
+            try await database.psql("SELECT count(*) FROM maintenance WHERE succeeded_at IS NOT NULL AND task <> 'backup'") == "5"
         }
         let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
         #expect(isDone, "\(said)")

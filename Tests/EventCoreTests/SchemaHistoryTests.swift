@@ -81,6 +81,19 @@ import Testing
         #expect(shaped(history, #"{"b":"x"}"#, version: 2) == [#"{"b":"x"}"#, "{}"])
     }
 
+    @Test func aNewFieldOfAnOldNameIsNotWhatWasRenamedAndGivenUp() throws {
+        let history = try Self.history(
+            "a: { from: /a, type: string }",
+            "b: { from: /a, type: string, renamed_from: a }",
+            "c: { from: /a, type: string, renamed_from: b }",
+            "{}",
+            "a: { from: /other, type: string }"
+        )
+        #expect(shaped(history, #"{"a":"x"}"#) == ["{}", #"{"a":"x"}"#], "what c was first called")
+        #expect(shaped(history, #"{"c":"x"}"#, version: 3) == ["{}", #"{"a":"x"}"#])
+        #expect(shaped(history, #"{"a":"y"}"#, version: 5) == [#"{"a":"y"}"#, "{}"])
+    }
+
     @Test func rowsOfTheSameShapeStayAsTheyAre() throws {
         let history = try Self.history(
             "a: { from: /a, type: string, required: true }",

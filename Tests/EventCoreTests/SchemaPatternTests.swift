@@ -42,14 +42,14 @@ import Testing
         ]
     )
     func killersTakeLinearSteps(pattern: String, piece: String, last: String) throws {
-        let pattern = try SchemaPattern(pattern)
+        let pattern = try SchemaPattern(pattern).matcher
         var counts: [Int] = []
         for length in [500, 1_000, 2_000] {
             let value = Array((String(repeating: piece, count: length / piece.utf8.count) + last).utf8)
-            var steps = 0
-            #expect(!pattern.matches(value.span, steps: &steps))
-            #expect(steps <= value.count * SchemaPattern.mostStates)
-            counts.append(steps)
+            var steps = SchemaPattern.Steps(most: .max)
+            #expect(!pattern.matches(value.span, &steps))
+            #expect(Int.max - steps.left <= value.count * (SchemaPattern.mostStates + 1))
+            counts.append(Int.max - steps.left)
         }
         #expect(counts[2] <= counts[1] * 2 + 1_000 && counts[1] <= counts[0] * 2 + 1_000, "\(counts)")
     }
@@ -99,5 +99,33 @@ import Testing
         #expect(Fixture.rejection(long, source)?.code == .tooLong)
         let list = try Fixture.field(#"type: "string[]", pattern: "a+""#)
         #expect(Fixture.rejection(#"{"v":["a","b"]}"#, list)?.pointer == "/v/1")
+    }
+
+    /// Many fields may read one value, each with a pattern that keeps all its states possible.
+    @Test func aRecordsPatternsHaveABoundTogether() throws {
+        let heavy = (0..<256).map { "  f\($0): {from: /v, type: \"string[]\", pattern: '(.?){255}'}\n" }.joined()
+        let source = try Fixture.source(schema: "schema: x\nfields:\n\(heavy)")
+        let item = "\"" + String(repeating: "é", count: 100) + "\","
+        for items in [1, 4_000] {
+            let record = "{\"v\":[" + String(repeating: item, count: items).dropLast() + "]}"
+            let time = ContinuousClock().measure { #expect(Fixture.rejection(record, source)?.code == .tooCostly) }
+            #expect(time < .seconds(5), "\(time)")
+        }
+    }
+
+    /// Where no field shares its value, all the states of all patterns fit in, up to the bound of one record.
+    @Test func aFieldForEachValueIsNeverTooCostly() throws {
+        let fields = (0..<8).map { "  f\($0): {from: /v\($0), type: string, pattern: '(.?){255}'}\n" }.joined()
+        let source = try Fixture.source(schema: "schema: x\nfields:\n\(fields)")
+        let text = String(repeating: "a", count: 250)
+        let record = "{" + (0..<8).map { "\"v\($0)\":\"\(text)\"" }.joined(separator: ",") + "}"
+        #expect(Fixture.rejection(record, source) == nil)
+    }
+
+    @Test func rangesMayOverlap() throws {
+        for value in ["a", "é", "m", "z", "0"] { #expect(try matches("[a-mé0-9m-zb-yé-ê]", value), "\(value)") }
+        for value in ["A", "ë", "è", "~"] { #expect(try matches("[^a-mé0-9m-zb-yé-ê]", value), "\(value)") }
+        #expect(try !matches("[^a-mé0-9m-zb-yé-ê]", "é") && !matches("[a-mé0-9m-zb-yé-ê]", "ë"))
+        #expect(try matches("[\u{0}-\u{10FFFF}]", "😀") && !matches("[^\u{1}-\u{10FFFF}]", "😀"))
     }
 }

@@ -45,6 +45,52 @@ import Testing
         #expect(try Fixture.accept(record.text, source).get().fieldsText == event.fieldsText)
     }
 
+    /// Where the schema forgets what it does not name, the original of a translated value is not in `extra`.
+    @Test(
+        arguments: [
+            (
+                #"{"t":1793984671.25,"on":"yes","at":1793984671250,"c":"beta"}"#,
+                #"{"t":1793984671.25,"on":"yes","at":1793984671250,"c":"beta"}"#
+            ),
+            (#"{"t":1793984671}"#, #"{"t":1793984671}"#), (#"{"t":1,"c":null,"at":0}"#, #"{"t":1,"at":0}"#),
+            (#"{"t":0.000001,"c":"stable","n":5.00}"#, #"{"t":0.000001}"#),
+        ]
+    )
+    func rebuildsWhatWasTranslatedAndWhatWasNotSent(record: String, rebuilt: String) throws {
+        let source = try Fixture.source(
+            schema: """
+                schema: s
+                core: { occurred_at: { from: /t, unit: seconds } }
+                fields:
+                  on: { from: /on, type: boolean, values: { yes: true, y: true, no: false } }
+                  at: { from: /at, type: timestamp, unit: milliseconds }
+                  c:  { from: /c, type: enum, values: [stable, beta], default: stable }
+                  n:  { from: /n, type: number, default: 5 }
+                unknown: drop
+                """
+        )
+        let now = Timestamp(microsecondsSince1970: 1_793_984_671_000_000)
+        var mapper = RecordMapper()
+        let event = try mapper.accept(
+            Array(record.utf8),
+            from: source,
+            receivedAt: now,
+            window: AcceptanceWindow(now: now, retentionDays: 36_500)
+        ).get()
+        let stored = StoredRecord(
+            occurredAt: event.occurredAt,
+            type: nil,
+            actor: nil,
+            machine: nil,
+            fields: event.fields,
+            extra: event.extra
+        )
+        let original = try #require(JSONTree(stored.original(readWith: source.schema?.document)))
+        let expected = try #require(JSONTree(Array(rebuilt.utf8)))
+        #expect(original.names.sorted() == expected.names.sorted())
+        for name in ["t", "on", "at", "c", "n"] { #expect(original[name] == expected[name], "\(name)") }
+    }
+
     @Test func aRecordWithoutASchemaIsItsExtra() {
         let stored = StoredRecord(
             occurredAt: Fixture.now,

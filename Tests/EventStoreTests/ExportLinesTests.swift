@@ -55,4 +55,33 @@ import Testing
         #expect(february.start(monthsOn: 1).rfc3339() == "2025-03-01T00:00:00Z")
         #expect(february.start(monthsOn: 11).rfc3339() == "2026-01-01T00:00:00Z")
     }
+
+    /// An export that goes on while a version is published has one shape, and loses nothing.
+    @Test func keepsItsShapeWhileTheSchemaChanges() async throws {
+        let fixture = try await Fixture.make()
+        func apply(_ field: String) async throws {
+            let document = try SchemaDocument(yaml: "schema: s\nfields:\n  \(field)")
+            _ = try await fixture.administration.applySchema(tenant: "acme", document: document, allowBreaking: true)
+        }
+        try await apply("old: { from: /v, type: string }")
+        try await fixture.store((0..<1_100).map { #"{"v":"v\#($0)","n":\#($0)}"# }, of: fixture.acme, secondsAgo: 5_000)
+        let reader = EventReader(fixture.database, freshness: .zero)
+        let schemas = try await reader.schemas(of: fixture.acme.id)
+        var export = EventExport(
+            reader,
+            of: fixture.acme.id,
+            retentionDays: 3650,
+            filter: EventFilter(order: .oldestFirst),
+            schemas: schemas,
+            lines: EventLines(.csv, fields: schemas.fieldNames)
+        )
+        var text = try await export.next(deadline: fixture.deadline) ?? []
+        try await apply("new: { from: /v, type: string, renamed_from: old }")
+        try await fixture.store([#"{"v":"late"}"#], of: fixture.acme, secondsAgo: 10)
+        while let page = try await export.next(deadline: fixture.deadline) { text += page }
+        let lines = String(decoding: text, as: UTF8.self).split(separator: "\r\n")
+        #expect(lines.count == 1_102 && lines.first?.hasSuffix(",machine,old,extra") == true)
+        #expect(lines.dropFirst().prefix(1_100).enumerated().allSatisfy { $0.element.contains(",v\($0.offset),") })
+        #expect(lines.last?.contains(#""fields.new"":""late""#) == true, "\(lines.last ?? "")")
+    }
 }

@@ -31,9 +31,10 @@ struct Fixture {
         )
     }
 
-    /// Stores records as a tenant's source `default` takes them, a second after one another.
-    func store(_ records: [String], of tenant: TenantRecord, secondsAgo: Double) async throws {
-        let source = try #require(try await source(tenant))
+    /// Stores records a second after one another, as a tenant's source `default` takes them, or took them earlier.
+    func store(_ records: [String], of tenant: TenantRecord, secondsAgo: Double, from earlier: Source? = nil) async throws {
+        let current = try await source(tenant)
+        let source = try #require(earlier ?? current)
         var mapper = RecordMapper()
         let events = try records.enumerated().map { place, record in
             let at = Timestamp(microsecondsSince1970: now.microsecondsSince1970 - Int64((secondsAgo - Double(place)) * 1_000_000))

@@ -140,6 +140,72 @@ extension OldRowsTests {
         #expect(try await fixture.migrated.psql("SELECT count(*) FROM events WHERE k1 = '9'") == "1")
     }
 
+    /// A long body goes on being stored with the version with which it began.
+    @Test func backfillLooksAgainAtMonthsThatCouldGetMore() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string }", [#"{"a":"x","n":1}"#], fixture, secondsAgo: 70 * day)
+        let before = try #require(try await fixture.source(fixture.acme))
+        try await store("a: { from: /a, type: string, indexed: true }", [#"{"a":"x","n":2}"#], fixture, secondsAgo: 700)
+        let fill = try await fixture.administration.slotFill(tenant: "acme")
+        let interrupted = Task {
+            try await fill.run("s", rowsPerSecond: 100_000) { _, _ in withUnsafeCurrentTask { $0?.cancel() } }
+        }
+        await #expect(throws: (any Error).self) { try await interrupted.value }
+        try await fixture.store([#"{"a":"x","n":3}"#], of: fixture.acme, secondsAgo: 70 * day + 60, from: before)
+        let later = Timestamp(microsecondsSince1970: fixture.now.microsecondsSince1970 + 2 * SlotFill.longestBody)
+        #expect(try await fill.run("s", rowsPerSecond: 100_000, now: later).openUntil == nil)
+        #expect(try await find(fixture, "a", .equals, "x").count == 3)
+    }
+
+    /// A version that changes other fields costs nothing.
+    @Test func whatWasFilledInStaysGoodForWhatDidNotChange() async throws {
+        let fixture = try await Fixture.make()
+        let indexed = "a: { from: /a, type: string, indexed: true }"
+        try await store("a: { from: /a, type: string }", [#"{"a":"x"}"#], fixture, secondsAgo: 70 * day)
+        try await store(indexed, [#"{"a":"x"}"#], fixture, secondsAgo: 900)
+        let fill = try await fixture.administration.slotFill(tenant: "acme")
+        let later = Timestamp(microsecondsSince1970: fixture.now.microsecondsSince1970 + 2 * SlotFill.longestBody)
+        #expect(try await fill.run("s", rowsPerSecond: 100_000, now: later).filled == 1)
+        try await store("\(indexed);b: { from: /b, type: string }", [#"{"a":"x"}"#], fixture, secondsAgo: 800)
+        let schemas = try await EventReader(fixture.database, freshness: .zero).schemas(of: fixture.acme.id)
+        #expect(try schemas.query(FieldFilter(field: "a", comparison: .equals, text: "x")).places == [.slot(1, "x")])
+        #expect(try await find(fixture, "a", .equals, "x").count == 3)
+        #expect(try await fill.run("s", rowsPerSecond: 100_000, now: later).filled == 0)
+        #expect(try await find(fixture, "a", .equals, "x").count == 3)
+        // Another default is another value.
+        try await store("a: { from: /a, type: string, indexed: true, default: d }", [], fixture, secondsAgo: 1)
+        let changed = try await EventReader(fixture.database, freshness: .zero).schemas(of: fixture.acme.id)
+        #expect(try changed.query(FieldFilter(field: "a", comparison: .equals, text: "x")).places != [.slot(1, "x")])
+    }
+
+    @Test func maintenanceFillsWhatNobodyHas() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string }", [#"{"a":"x"}"#, #"{"a":"y"}"#], fixture, secondsAgo: 70 * day)
+        try await store("a: { from: /a, type: string, indexed: true }", [], fixture, secondsAgo: 900)
+        let administration = fixture.administration
+        #expect(try await administration.fillSlots(rowsPerSecond: 100_000, for: .seconds(60)) == (0, 0), "it may still get more")
+        try await fixture.migrated.psql(
+            """
+            ALTER TABLE schemas DISABLE TRIGGER USER;
+            UPDATE schemas SET created_at = now() - interval '2 hours';
+            ALTER TABLE schemas ENABLE TRIGGER USER
+            """
+        )
+        #expect(try await administration.fillSlots(rowsPerSecond: 100_000, for: .zero) == (0, 1))
+        #expect(try await administration.fillSlots(rowsPerSecond: 100_000, for: .seconds(60)) == (2, 0))
+        #expect(try await fixture.migrated.psql("SELECT done_at IS NOT NULL FROM slot_fills") == "t")
+        #expect(try await administration.fillSlots(rowsPerSecond: 100_000, for: .seconds(60)) == (0, 0))
+    }
+
+    @Test func aPlanNamesWhatIsIndexedAgain() async throws {
+        let fixture = try await Fixture.make()
+        try await store("a: { from: /a, type: string, indexed: true }", [], fixture, secondsAgo: 3)
+        try await store("a: { from: /a, type: string }", [], fixture, secondsAgo: 2)
+        let registry = SchemaRegistry(try await fixture.administration.access(tenant: "acme"))
+        let again = try SchemaDocument(yaml: "schema: s\nfields:\n  a: { from: /a, type: string, indexed: true }\n")
+        #expect(try await registry.plan(again, deadline: fixture.deadline).toFill.map(\.field) == ["a"])
+    }
+
     @Test func backfillHasNothingToDoWhereSlotsAreRight() async throws {
         let fixture = try await Fixture.make()
         try await store("a: { from: /a, type: string, indexed: true }", [#"{"a":"x"}"#], fixture, secondsAgo: 70)

@@ -34,6 +34,28 @@ import Testing
         #expect(audited == "5")
     }
 
+    @Test(arguments: ["1000", "258"])
+    func aTenantHasSoManyVersionsAtMost(versions: String) async throws {
+        let fixture = try await Fixture.make()
+        let size = versions == "1000" ? 10 : 65_200
+        try await fixture.migrated.psql(
+            """
+            INSERT INTO schemas (tenant_id, version_no, name, version, document, checksum)
+            SELECT \(fixture.acme.id.rawValue), n, 'other', '1-0-' || n, repeat('x', \(size)), sha256('x')
+            FROM generate_series(1, \(versions)) n
+            """
+        )
+        let registry = SchemaRegistry(try await fixture.administration.access(tenant: "acme"))
+        do {
+            _ = try await registry.apply(Self.document(one), allowBreaking: false, deadline: fixture.deadline)
+            Issue.record("applied")
+        } catch let error as StoreError {
+            #expect(error.code == .full && error.description.contains("16 MiB"), "\(error)")
+        }
+        let globex = SchemaRegistry(try await fixture.administration.access(tenant: "globex"))
+        _ = try await globex.apply(Self.document(one), allowBreaking: false, deadline: fixture.deadline)
+    }
+
     @Test func saysWhyItRefusesABreakingStep() async throws {
         let fixture = try await Fixture.make()
         _ = try await fixture.administration.applySchema(tenant: "acme", document: Self.document(one))

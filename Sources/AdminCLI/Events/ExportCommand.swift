@@ -45,7 +45,7 @@ struct ExportCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await AdminSettings().reading(tenant: tenant) { reading in
-            let fields = try await reading.reader.schemas(of: reading.tenant.id).fieldNames
+            let schemas = try await reading.reader.schemas(of: reading.tenant.id)
             let settings = ExportManifest.Settings(
                 tenant: tenant,
                 format: format.rawValue,
@@ -55,17 +55,17 @@ struct ExportCommand: AsyncParsableCommand {
                 from: filter.from?.time.rfc3339(),
                 // What comes while this runs is not in it, so that it ends.
                 to: (filter.to?.time ?? Timestamp.now().adding(days: 1)).rfc3339(),
-                fields: fields.sorted()
+                fields: schemas.fieldNames.sorted()
             )
-            guard let out else { return try await write(reading, to: ExportOutput.standard(settings)) }
+            guard let out else { return try await write(reading, schemas, to: ExportOutput.standard(settings)) }
             let output = resume ? try ExportOutput.resuming(out, settings) : try ExportOutput.creating(out, settings)
             guard !output.manifest.complete else { return try report(output) }
-            try await write(reading, to: output)
+            try await write(reading, schemas, to: output)
             try report(output)
         }
     }
 
-    private func write(_ reading: TenantReading, to output: ExportOutput) async throws {
+    private func write(_ reading: TenantReading, _ schemas: TenantSchemas, to output: ExportOutput) async throws {
         let settings = output.manifest.settings
         var filter = filter.filter(order: .oldestFirst)
         filter.from = settings.from.flatMap { Timestamp(rfc3339: $0) }
@@ -75,6 +75,7 @@ struct ExportCommand: AsyncParsableCommand {
             of: reading.tenant.id,
             retentionDays: reading.tenant.retentionDays,
             filter: filter,
+            schemas: schemas,
             lines: EventLines(format, fields: Set(settings.fields), guardsFormulas: !rawFormulas),
             after: output.position
         )

@@ -11,7 +11,7 @@ struct MaintenanceTasks: Sendable {
 
     /// - Throws: `Failure` for a setting that makes no sense: at the start, not at night.
     func all() throws -> [MaintenanceTask] {
-        var tasks = [partitions, retention, views]
+        var tasks = [partitions, retention, views, slots]
         if let line = settings.text("db.backup.cronjob") {
             do {
                 let line = try CronLine(line)
@@ -50,6 +50,14 @@ struct MaintenanceTasks: Sendable {
         MaintenanceTask(name: "views", schedule: .every(seconds: 300)) { [actor] connection in
             let views = try await Administration(connection: connection, actor: actor).putStaleSQLViews()
             return "\(views.put) of analysts put in order\(views.left > 0 ? ", \(views.left) left to the next run" : "")"
+        }
+    }
+
+    /// Of events that were stored before a field was indexed. A minute at a time, so that no other task waits for long.
+    private var slots: MaintenanceTask {
+        MaintenanceTask(name: "slots", schedule: .every(seconds: 300)) { [actor] connection in
+            let slots = try await Administration(connection: connection, actor: actor).fillSlots(rowsPerSecond: 5_000, for: .seconds(60))
+            return "\(slots.filled) events filled in\(slots.left > 0 ? ", \(slots.left) schemas left to the next run" : "")"
         }
     }
 

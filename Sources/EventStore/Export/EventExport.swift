@@ -3,7 +3,8 @@ package import EventCore
 /// Everything of one tenant that matches, a page of text at a time.
 ///
 /// Each page is a query of its own: between two of them nothing is held, no connection, no snapshot, no lane, however long the reader
-/// takes. An event that is stored meanwhile is in it when it lies behind the place that was reached.
+/// takes. An event that is stored meanwhile is in it when it lies behind the place that was reached. All have the shape that was the newest
+/// at the beginning; of a version that is published meanwhile events are given as they are stored, and match no filter by a field.
 package struct EventExport: Sendable {
     /// Rows of one page.
     private static let pageRows = 1_000
@@ -13,6 +14,7 @@ package struct EventExport: Sendable {
     private let tenant: TenantID
     private let retentionDays: Int
     private let filter: EventFilter
+    private let schemas: TenantSchemas
     private var isStarted: Bool
     private var isFinished = false
     /// Rows given so far, those before `after` not counted.
@@ -21,6 +23,7 @@ package struct EventExport: Sendable {
     package private(set) var position: EventPosition?
 
     /// - Parameters:
+    ///   - schemas: that the lines were made for.
     ///   - retentionDays: older events are in no page, also when they grow too old on the way.
     ///   - after: goes on behind this event of an earlier export with the same filter, without a header.
     package init(
@@ -28,6 +31,7 @@ package struct EventExport: Sendable {
         of tenant: TenantID,
         retentionDays: Int,
         filter: EventFilter,
+        schemas: TenantSchemas,
         lines: EventLines,
         after: EventPosition? = nil
     ) {
@@ -35,6 +39,7 @@ package struct EventExport: Sendable {
         self.tenant = tenant
         self.retentionDays = retentionDays
         self.filter = filter
+        self.schemas = schemas
         self.lines = lines
         position = after
         isStarted = after != nil
@@ -49,6 +54,7 @@ package struct EventExport: Sendable {
             of: tenant,
             retentionDays: retentionDays,
             filter: filter,
+            schemas: schemas,
             after: position,
             limit: Self.pageRows,
             now: now,

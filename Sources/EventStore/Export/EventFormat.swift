@@ -12,7 +12,8 @@ package enum EventFormat: String, Sendable, CaseIterable {
     }
 }
 
-/// Writes events as lines: for CSV a header first, and a column for each core column, each field of the tenant's schemas, and `extra`.
+/// Writes events as lines: for CSV a header first, and a column for each core column, each field of the tenant's schemas, and `extra`, which
+/// also has, as `fields.<name>`, what there is no column for.
 package struct EventLines: Sendable {
     private static let core = ["id", "occurred_at", "received_at", "source", "schema", "type", "actor", "machine"]
 
@@ -24,6 +25,7 @@ package struct EventLines: Sendable {
 
     private let style: Style
     private let fields: [String]
+    private let names: Set<String>
     private let guardsFormulas: Bool
 
     /// - Parameters:
@@ -32,12 +34,14 @@ package struct EventLines: Sendable {
     package init(_ format: EventFormat, fields: Set<String>, guardsFormulas: Bool = true) {
         style = .lines(format)
         self.fields = fields.sorted()
+        names = fields
         self.guardsFormulas = guardsFormulas
     }
 
     private init(style: Style) {
         self.style = style
         fields = []
+        names = []
         guardsFormulas = false
     }
 
@@ -90,7 +94,7 @@ package struct EventLines: Sendable {
                 case .json(let value): line.verbatim(value)
                 }
             }
-            line.verbatim(event.extra)
+            line.verbatim(cells.adding(besides: names, of: event.fields, to: event.extra))
             line.end()
             text.append(contentsOf: line.bytes)
         }

@@ -7,12 +7,12 @@ extension EventReader {
         of tenant: TenantID,
         retentionDays: Int,
         filter: EventFilter,
+        schemas: TenantSchemas,
         after: EventPosition?,
         limit: Int,
         now: Timestamp,
         deadline: ContinuousClock.Instant
     ) async throws -> EventPage {
-        let schemas = try await schemas(of: tenant)
         let queries = try filter.fields.map { try schemas.query($0) }
         let end = min(filter.to ?? .latestPossible, now.adding(days: 2))
         var start = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)

@@ -29,27 +29,30 @@ package struct EventReader: Sendable {
     ///   - retentionDays: older events are invisible, whether or not they are purged yet.
     ///   - after: the last position of the page before.
     ///   - limit: 1 and up.
+    ///   - schemas: whose newest versions give the shape, where several pages are to have the same one; nil: those there are now.
     package func page(
         of tenant: TenantID,
         retentionDays: Int,
         filter: EventFilter,
+        schemas pinned: TenantSchemas? = nil,
         after: EventPosition?,
         limit: Int,
         now: Timestamp,
         deadline: ContinuousClock.Instant
     ) async throws -> EventPage {
+        let schemas = if let pinned { pinned } else { try await schemas(of: tenant) }
         if filter.order == .oldestFirst {
             return try await oldestFirst(
                 of: tenant,
                 retentionDays: retentionDays,
                 filter: filter,
+                schemas: schemas,
                 after: after,
                 limit: limit,
                 now: now,
                 deadline: deadline
             )
         }
-        let schemas = try await schemas(of: tenant)
         let queries = try filter.fields.map { try schemas.query($0) }
         let oldest = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)
         // Nothing is stored beyond 24 h ahead of the clock that received it; a day more for clocks that differ.

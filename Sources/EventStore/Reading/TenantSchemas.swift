@@ -8,11 +8,10 @@ package struct TenantSchemas: Sendable {
     /// Which history a version belongs to.
     private let byVersion: [Int32: Int]
     private let slots: [SlotPlan.Slot]
-    /// Versions in whose shape all rows have their slots.
-    private let filled: Set<Int32>
+    /// By the history's place: the versions up to the one in whose shape the rows of those before it were filled in.
+    private let filled: [Int: SchemaHistory]
 
     init(_ versions: [String: [SchemaHistory.Version]], slots: [SlotPlan.Slot], fills: [SlotFillState]) {
-        filled = Set(fills.filter(\.isDone).map(\.versionNumber))
         histories = versions.sorted { $0.key < $1.key }.compactMap { SchemaHistory($0.value) }
         var byVersion: [Int32: Int] = [:]
         for (place, history) in histories.enumerated() {
@@ -20,6 +19,12 @@ package struct TenantSchemas: Sendable {
         }
         self.byVersion = byVersion
         self.slots = slots
+        var filled: [Int: SchemaHistory] = [:]
+        for fill in fills where fill.isDone {
+            guard let place = byVersion[fill.versionNumber] else { continue }
+            filled[place] = SchemaHistory(versions[fill.schemaName] ?? [], upTo: fill.versionNumber)
+        }
+        self.filled = filled
     }
 
     /// Fields of the newest versions, by which events can be filtered.
@@ -36,7 +41,7 @@ package struct TenantSchemas: Sendable {
                 queries[place] = try history.query(
                     filter,
                     slot: slot(of: filter.field, in: history),
-                    isFilled: filled.contains(history.newest.number)
+                    isFilled: history.isFilled(filter.field, since: filled[place])
                 )
             } catch {
                 if error != .noSuchField { fault = error }
@@ -104,14 +109,18 @@ final class TenantSchemaCache: Sendable {
         loaded = FreshCache(lifetime: freshness, capacity: 10_000) { tenant in
             let deadline = ContinuousClock.now + timeout
             let listed = try await database.read(SchemaNumbers(tenant: tenant), as: tenant, deadline: deadline)
-            let missing = shelf.missing(listed.map(\.number), of: tenant)
+            var documents = shelf.documents(of: tenant)
+            let missing = listed.map(\.number).filter { documents[$0] == nil }
             if !missing.isEmpty {
                 let read = try await database.read(SchemaDocuments(tenant: tenant, numbers: missing), as: tenant, deadline: deadline)
-                for (number, document) in read { shelf.keep(try SchemaDocument(yaml: document), number, of: tenant) }
+                for (number, document) in read { documents[number] = try SchemaDocument(yaml: document) }
+                shelf.keep(documents, of: tenant)
             }
             var versions: [String: [SchemaHistory.Version]] = [:]
             for (name, number) in listed {
-                guard let document = shelf.document(number, of: tenant) else { continue }
+                guard let document = documents[number] else {
+                    throw StoreError(.notReady, "the version \(number) of \(name) was listed, and could not be read")
+                }
                 versions[name, default: []].append(SchemaHistory.Version(number: number, document: document))
             }
             return TenantSchemas(
@@ -127,30 +136,33 @@ final class TenantSchemaCache: Sendable {
     }
 }
 
-/// Documents that were read before.
+/// Documents that were read before, up to a bound in bytes of text.
 private final class DocumentShelf: Sendable {
-    private struct Key: Hashable {
-        let tenant: TenantID
-        let number: Int32
+    private struct Held {
+        var documents: [TenantID: [Int32: SchemaDocument]] = [:]
+        var bytes = 0
     }
 
-    private static let most = 10_000
-    private let documents = Mutex<[Key: SchemaDocument]>([:])
+    private static let mostBytes = 64 << 20
+    private let held = Mutex(Held())
 
-    /// Makes room first, so that what is asked for afterwards is there.
-    func missing(_ numbers: [Int32], of tenant: TenantID) -> [Int32] {
-        documents.withLock { documents in
-            if documents.count + numbers.count > Self.most { documents.removeAll() }
-            return numbers.filter { documents[Key(tenant: tenant, number: $0)] == nil }
+    func documents(of tenant: TenantID) -> [Int32: SchemaDocument] {
+        held.withLock { $0.documents[tenant] ?? [:] }
+    }
+
+    /// Others make room.
+    func keep(_ documents: [Int32: SchemaDocument], of tenant: TenantID) {
+        let bytes = Self.bytes(documents)
+        held.withLock { held in
+            held.bytes -= held.documents.removeValue(forKey: tenant).map(Self.bytes) ?? 0
+            while held.bytes + bytes > Self.mostBytes, let other = held.documents.popFirst() { held.bytes -= Self.bytes(other.value) }
+            held.documents[tenant] = documents
+            held.bytes += bytes
         }
     }
 
-    func keep(_ document: SchemaDocument, _ number: Int32, of tenant: TenantID) {
-        documents.withLock { $0[Key(tenant: tenant, number: number)] = document }
-    }
-
-    func document(_ number: Int32, of tenant: TenantID) -> SchemaDocument? {
-        documents.withLock { $0[Key(tenant: tenant, number: number)] }
+    private static func bytes(_ documents: [Int32: SchemaDocument]) -> Int {
+        documents.values.reduce(0) { $0 + $1.canonicalForm.utf8.count }
     }
 }
 

@@ -40,8 +40,11 @@ package struct SchemaPlan: Sendable {
     /// Indexed fields that rows stored before have values of, in no slot yet.
     package var toFill: [SlotPlan.Slot] {
         guard let before, let old = try? SchemaDocument(yaml: before.document) else { return [] }
-        return slots.taken.filter { slot in
-            document.fields.first { $0.name == slot.field }.flatMap { old.field(before: $0) } != nil
+        return slots.all.filter { slot in
+            guard let field = document.fields.first(where: { $0.isIndexed && slot.isOf($0) }), let source = old.field(before: field) else {
+                return false
+            }
+            return !source.hasSlot(of: field)
         }
     }
 

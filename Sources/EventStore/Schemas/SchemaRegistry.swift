@@ -53,7 +53,8 @@ package struct SchemaRegistry: Sendable {
     /// indexed fields their slots, and makes a tenant's first schema that of its source `default`. The same document as the newest
     /// version of its name changes nothing. The view of the tenant's analysts follows in the same transaction.
     ///
-    /// - Throws: `StoreError`: `breaking` unless `allowBreaking`, `exhausted` when a field can't be indexed.
+    /// - Throws: `StoreError`: `breaking` unless `allowBreaking`, `exhausted` when a field can't be indexed, `full` when the tenant has as
+    ///   many versions, or as much text, as one may have.
     package func apply(
         _ document: SchemaDocument,
         allowBreaking: Bool,
@@ -65,6 +66,9 @@ package struct SchemaRegistry: Sendable {
             let plan = try connection.plan(document, for: access, deadline: deadline)
             if plan.isUnchanged, let before = plan.before { return Applied(plan: plan, inForce: before) }
             guard allowBreaking || !plan.isBreaking else { throw plan.refusal(tenant: access.slug) }
+            if let room = try connection.execute(SchemaRoom(tenant: access.tenant), deadline: deadline).first {
+                try room.check(document, tenant: access.slug)
+            }
             try connection.take(.calling, of: access, deadline: deadline)
             let published = try connection.execute(PublishSchema(plan: plan, access: access), deadline: deadline)
             guard let inForce = published.first else {

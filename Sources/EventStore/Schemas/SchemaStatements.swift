@@ -79,6 +79,43 @@ struct LockSchemas: Statement {
     static func decode(_ row: Row) throws(PostgresError) {}
 }
 
+/// What a tenant's published versions take. They stay for good, and whoever reads events reads them all.
+struct SchemaRoom: Statement {
+    static let name = "schema_room"
+    static let sql = "SELECT count(*), coalesce(sum(octet_length(document)), 0)::int8 FROM sluice.schemas WHERE tenant_id = $1"
+
+    static let mostVersions: Int64 = 1_000
+    static let mostBytes: Int64 = 16 << 20
+
+    let tenant: TenantID
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(tenant.rawValue)
+    }
+
+    struct Taken: Sendable {
+        let versions: Int64
+        let bytes: Int64
+
+        /// - Throws: `StoreError` (`full`) when there is no room for one more.
+        func check(_ document: SchemaDocument, tenant slug: String) throws {
+            guard versions < mostVersions, bytes + Int64(document.canonicalForm.utf8.count) <= mostBytes else {
+                throw StoreError(
+                    .full,
+                    """
+                    \(slug) has \(versions) schema versions of \(bytes / 1_024) KiB together; a tenant has at most \(mostVersions) and \
+                    \(mostBytes >> 20) MiB, for good. Schemas that go on changing belong to a tenant of their own
+                    """
+                )
+            }
+        }
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> Taken {
+        Taken(versions: try row.decode(0), bytes: try row.decode(1))
+    }
+}
+
 /// No row when the newest version is no longer the one that the plan was made for.
 struct PublishSchema: Statement {
     static let name = "publish_schema"

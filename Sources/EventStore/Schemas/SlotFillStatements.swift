@@ -145,3 +145,25 @@ struct NoteSlotFill: Statement {
 
     static func decode(_ row: Row) throws(PostgresError) {}
 }
+
+/// Schemas that nobody knows to be filled in, of tenants with slots; so old that no body can still be read with a version before.
+struct UnfilledSchemas: Statement {
+    static let name = "unfilled_schemas"
+    static let sql = """
+        SELECT t.slug, n.name
+        FROM (SELECT DISTINCT ON (s.tenant_id, s.name) s.tenant_id, s.name, s.version_no, s.created_at
+              FROM sluice.schemas s ORDER BY s.tenant_id, s.name, s.version_no DESC) n
+        JOIN sluice.tenants t USING (tenant_id)
+        WHERE n.created_at < now() - interval '1 hour'
+          AND EXISTS (SELECT FROM sluice.schema_slots k WHERE k.tenant_id = n.tenant_id)
+          AND NOT EXISTS (SELECT FROM sluice.slot_fills f WHERE f.tenant_id = n.tenant_id AND f.schema_name = n.name
+                          AND f.version_no = n.version_no AND f.done_at IS NOT NULL)
+        ORDER BY n.created_at LIMIT 1000
+        """
+
+    func bind(_ bindings: inout Bindings) {}
+
+    static func decode(_ row: Row) throws(PostgresError) -> (tenant: String, schemaName: String) {
+        (try row.decode(0), try row.decode(1))
+    }
+}

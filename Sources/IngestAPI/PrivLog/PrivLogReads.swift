@@ -46,6 +46,7 @@ struct PrivLogReads: Sendable {
             of: grant.tenant,
             retentionDays: grant.retentionDays,
             filter: filter,
+            schemas: try await reader.schemas(of: grant.tenant),
             lines: .privLog
         )
         var response = try await BodyOfPages.response(export, isGzip: false, deadline: requestDeadline)

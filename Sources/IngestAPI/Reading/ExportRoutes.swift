@@ -29,6 +29,7 @@ struct ExportRoutes: Sendable {
             of: grant.tenant,
             retentionDays: grant.retentionDays,
             filter: query.filter,
+            schemas: query.schemas,
             lines: EventLines(format, fields: query.schemas.fieldNames, guardsFormulas: formulas == .escape)
         )
         // An answer without a body has no encoding: clients that decode would wait for it.

@@ -54,6 +54,33 @@ import Testing
         await scene.server.stop()
     }
 
+    @Test func readWithANewVersionWithinTwoSeconds() async throws {
+        let scene = try await Scene.make()
+        let other = try await RunningServer.start(databaseURL: scene.migrated.apiURL)
+        let body = Webhook.body(serial: "R0")
+        #expect(try await other.post("/v1/events", body, key: scene.ingest).status == 200)
+        let schema = """
+            schema: privileges-webhook
+            core: { type: /event, occurred_at: /timestamp }
+            fields: { department: { from: /custom_data/department, type: string, required: true } }
+            """
+        let start = ContinuousClock.now
+        let applied = try await scene.server.send(
+            "PUT",
+            "/v1/schemas/privileges-webhook?allow_breaking=1",
+            body: schema,
+            key: scene.admin
+        )
+        try #require(applied.status == 200, "\(applied.body)")
+        let isUsed = try await eventually {
+            try await other.post("/v1/events", body, key: scene.ingest).status == 422
+        }
+        let took = ContinuousClock.now - start
+        #expect(isUsed && took <= .seconds(2), "\(took)")
+        await other.stop()
+        await scene.server.stop()
+    }
+
     @Test func holdWhatTheyKnowForAStatedTimeWhenTheDatabaseIsAway() async throws {
         let cluster = try await TestCluster.startPrivate()
         let scene = try await Scene.make(in: cluster, environment: ["REQUEST_DEADLINE": "1s"])

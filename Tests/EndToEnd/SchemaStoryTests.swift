@@ -100,6 +100,10 @@ import Testing
         let replayed = try await server.post("/v1/quarantine/replay", "", key: scene.admin)
         #expect(replayed.json["accepted"].int == 5 && replayed.json["still_refused"].int == 1, "\(replayed.body)")
         #expect(replayed.json["next_cursor"].isNull)
+        let strict = JSONValue(
+            try await sluice(scene, ["schema", "rehearse", "acme", "FILE", "--output", "json"], schema: required).output
+        )
+        #expect(strict["accepted"]["would_break"].int == 5, "the five that were replayed have none")
         let left = try await server.get("/v1/quarantine", key: scene.admin)
         #expect(left.json["data"].count == 1 && left.json["data"][0]["pointer"].string == "/custom_data/department", "\(left.body)")
         let whole = try await server.get("/v1/quarantine?id=\(left.json["data"][0]["id"].string ?? "")", key: scene.admin)
@@ -125,6 +129,9 @@ import Testing
             let fields = page.json["data"][place]["fields"]
             #expect(fields["department"].string == nil && !fields.keys.contains("department"))
         }
+        let exported = try await server.get("/v1/export?dept=42", key: scene.query).body.split(separator: "\r\n")
+        #expect(exported.count == 3 && exported[0].contains(",machine,admin,dept,expires,"), "\(exported)")
+        #expect(exported.dropFirst().allSatisfy { $0.contains(",42,") })
         #expect(try await server.get("/v1/events?serial=A1&dept.min=42&dept.max=42", key: scene.query).json["data"].count == 1)
         #expect(try await server.get("/v1/events?dept=many", key: scene.query).status == 400)
         #expect(try await server.get("/v1/events?department=42", key: scene.query).json["code"].string == "unknown_parameter")

@@ -64,7 +64,10 @@ import Testing
             _ = try await fixture.administration.applySchema(tenant: "acme", document: document, allowBreaking: true)
         }
         try await apply("old: { from: /v, type: string }")
-        try await fixture.store((0..<1_100).map { #"{"v":"v\#($0)","n":\#($0)}"# }, of: fixture.acme, secondsAgo: 5_000)
+        for half in [0..<550, 550..<1_100] {
+            let records = half.map { #"{"v":"v\#($0)","n":\#($0)}"# }
+            try await fixture.store(records, of: fixture.acme, secondsAgo: 5_000 - Double(half.lowerBound))
+        }
         let reader = EventReader(fixture.database, freshness: .zero)
         let schemas = try await reader.schemas(of: fixture.acme.id)
         var export = EventExport(

@@ -198,15 +198,22 @@ extension Administration {
         let stop = ContinuousClock.now + budget
         let schemas = try await act(.readOnly) { connection, deadline in try connection.execute(UnfilledSchemas(), deadline: deadline) }
         var (filled, left) = (0, 0)
+        var fault: (any Error)?
         for (slug, name) in schemas {
-            guard stop > .now else {
+            guard stop > .now, !Task.isCancelled else {
                 left += 1
                 continue
             }
-            let report = try await slotFill(tenant: slug).run(name, rowsPerSecond: rowsPerSecond, until: stop)
-            filled += report.filled
-            if report.isStopped { left += 1 }
+            do {
+                let report = try await slotFill(tenant: slug).run(name, rowsPerSecond: rowsPerSecond, until: stop)
+                filled += report.filled
+                if report.isStopped { left += 1 }
+            } catch {
+                // No other tenant waits for it.
+                fault = fault ?? error
+            }
         }
+        if let fault { throw fault }
         return (filled, left)
     }
 }

@@ -168,6 +168,20 @@ import Testing
         for connection in [leader, byHand] { await connection.close() }
     }
 
+    @Test func makesMonthsThatAreMissing() async throws {
+        let database = try await MigratedDatabase.make()
+        let month = try await database.psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
+        try await database.psql("DROP TABLE events_\(month), quarantine_\(month)")
+        let tool = try CommandLineTool.make(database.adminURL)
+        let first = try await tool.run("partitions", "ensure")
+        #expect(first.status == .exited(0) && first.output.contains("2 made."), "\(first.output)")
+        let second = try await tool.run("partitions", "ensure")
+        #expect(second.status == .exited(0) && second.output.contains("0 made."), "\(second.output)")
+        let months = try #require(try await tool.json("partitions", "ensure") as? [[String: Any]])
+        #expect(months.count == 8 && months.allSatisfy { $0["state"] as? String == "attached" }, "\(months)")
+        tool.remove()
+    }
+
     @Test func refusesABadLineAtTheStart() async throws {
         let database = try await MigratedDatabase.make()
         var tool = try CommandLineTool.make(database.adminURL)
@@ -200,6 +214,10 @@ import Testing
                 ofItemAtPath: "\(logs)/\(name)"
             )
         }
+        let backups = BackupFolder(path: "\(tool.home)/backups")
+        try backups.make()
+        try backups.begin("20200101T000000Z")
+        try FileManager.default.setAttributes([.modificationDate: Date.distantPast], ofItemAtPath: "\(backups.path)/20200101T000000Z")
         tool.variables = ["LOG_DIR": logs, "LOG_FORMAT": "json", "DB_BACKUP_CRONJOB": "* * * * *"]
         let output = "\(tool.home)/maintain.log"
         let daemon = try await ProcessSpawner.shared.spawn(
@@ -211,12 +229,18 @@ import Testing
                 signalOnParentDeath: .terminate
             )
         )
-        let isDone = try await eventually(within: .seconds(30)) {
-            try await database.psql("SELECT count(*) FROM maintenance WHERE succeeded_at IS NOT NULL AND task <> 'backup'") == "5"
+        let tasks = "SELECT string_agg(task, ' ' ORDER BY task) FROM maintenance WHERE succeeded_at IS NOT NULL"
+        let isDone = try await eventually(within: .seconds(120)) {
+            try await database.psql(tasks) == "backup logs partitions prune retention slots views"
         }
         let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
         #expect(isDone, "\(said)")
         #expect(try await database.psql("SELECT detail FROM maintenance WHERE task = 'partitions'") == "1 made")
+        let made = try backups.backups()
+        #expect(
+            made.first?.manifest?.kind == .full && !made.contains(where: \.isUnfinished),
+            "made, and what never came to its end is gone"
+        )
         #expect(Set(try FileManager.default.contentsOfDirectory(atPath: logs)) == ["sluice-api.log", "notes.txt"])
         let busy = try await tool.run("maintain", "--once")
         #expect(busy.status == .exited(1) && busy.output.contains("already"), "\(busy.output)")

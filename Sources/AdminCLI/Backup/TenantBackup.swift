@@ -17,9 +17,15 @@ struct TenantBackup: Sendable {
         guard let tenant = try await administration.tenant(slug: slug) else {
             throw Failure("there is no tenant \(slug); sluice tenant list shows all")
         }
+        let entry = try await BackupSource(connection).exclusively { try await copy(tenant, connection) }
+        guard let entry else { throw Failure("another backup or a retention run is under way; try again when it is done") }
+        return entry
+    }
+
+    private func copy(_ tenant: TenantRecord, _ connection: Connection) async throws -> BackupFolder.Entry {
         let source = BackupSource(connection)
-        let facts = try await source.begin()
-        let name = folder.newName(facts.asOf, suffix: "-\(slug)")
+        let moment = try await source.beginMoment()
+        let name = folder.newName(moment.asOf, suffix: "-\(tenant.slug)")
         let path = "\(folder.path)/\(name)"
         do {
             try folder.begin(name)
@@ -37,13 +43,13 @@ struct TenantBackup: Sendable {
             }
             let manifest = BackupManifest(
                 kind: .tenant,
-                createdAt: facts.asOf.rfc3339(),
-                database: facts.identity.key,
-                databaseName: facts.identity.name,
-                migration: facts.identity.migration,
+                createdAt: moment.asOf.rfc3339(),
+                database: moment.identity.key,
+                databaseName: moment.identity.name,
+                migration: moment.identity.migration,
                 rows: try await copy.counts(of: tenant.id),
                 files: try Checksum.files(in: path),
-                tenant: slug,
+                tenant: tenant.slug,
                 columns: tables.map { BackupManifest.Columns(table: $0.name, names: $0.columns) }
             )
             try manifest.write(path)
@@ -83,7 +89,7 @@ struct TenantBackup: Sendable {
         let programs = try await PostgresPrograms(configuration, serverVersion: nil)
         try await programs.run(
             "psql",
-            ["-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-f", script, "-d", programs.database],
+            ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script, "-d", programs.database],
             directory: entry.path
         )
         guard let tenant = try await administration.tenant(slug: slug) else { throw Failure("\(slug) is not there after all") }

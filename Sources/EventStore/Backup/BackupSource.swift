@@ -1,3 +1,4 @@
+package import EventCore
 package import Postgres
 
 /// The database that is backed up, or was restored.
@@ -10,10 +11,34 @@ package struct BackupSource: Sendable {
         self.connection = connection
     }
 
-    /// Begins a transaction whose moment pg_dump shares, and reads all facts at that moment. ``end()`` ends it.
+    /// Begins a transaction whose moment pg_dump shares, and reads all facts at that moment, which counts every row of every table. ``end()`` ends it.
     ///
     /// - Throws: `StoreError` (`unsafeRole`) when this login would not see every row.
     package func begin() async throws -> BackupFacts {
+        let deadline = ContinuousClock.now + Self.patience
+        let moment = try await beginMoment()
+        do {
+            guard let snapshot = try await connection.execute(ExportSnapshot(), deadline: deadline).first else {
+                throw StoreError(.notReady, "the database exports no snapshot")
+            }
+            return BackupFacts(
+                identity: moment.identity,
+                asOf: moment.asOf,
+                snapshot: snapshot,
+                roles: try await connection.execute(RolesInUse(), deadline: deadline),
+                rows: try await rows(deadline),
+                closedMonths: try await connection.execute(ClosedMonths(), deadline: deadline)
+            )
+        } catch {
+            await end()
+            throw error
+        }
+    }
+
+    /// Begins a transaction that sees one moment, and asks no more than which database it is of. ``end()`` ends it.
+    ///
+    /// - Throws: `StoreError` (`unsafeRole`) when this login would not see every row.
+    package func beginMoment() async throws -> (identity: DatabaseIdentity, asOf: Timestamp) {
         let deadline = ContinuousClock.now + Self.patience
         try await connection.executeScript(
             "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET timezone = 'UTC'",
@@ -22,8 +47,7 @@ package struct BackupSource: Sendable {
         try await connection.executeScript("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline: deadline)
         do {
             guard let identity = try await connection.execute(IdentifyDatabase(), deadline: deadline).first,
-                let asOf = try await connection.execute(DatabaseNow(), deadline: deadline).first,
-                let snapshot = try await connection.execute(ExportSnapshot(), deadline: deadline).first
+                let asOf = try await connection.execute(DatabaseNow(), deadline: deadline).first
             else { throw StoreError(.notReady, "the database does not say what it is") }
             guard identity.seesEveryRow else {
                 throw StoreError(
@@ -31,14 +55,7 @@ package struct BackupSource: Sendable {
                     "row-level security hides rows from this login, so its backup would be empty: let DATABASE_ADMIN_URL name a superuser"
                 )
             }
-            return BackupFacts(
-                identity: identity,
-                asOf: asOf,
-                snapshot: snapshot,
-                roles: try await connection.execute(RolesInUse(), deadline: deadline),
-                rows: try await rows(deadline),
-                closedMonths: try await connection.execute(ClosedMonths(), deadline: deadline)
-            )
+            return (identity, asOf)
         } catch {
             await end()
             throw error

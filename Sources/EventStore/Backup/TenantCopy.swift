@@ -42,21 +42,25 @@ package struct TenantCopy: Sendable {
         )
     }
 
-    /// A script for psql that puts one tenant's files, called `<table>.copy` in its folder, beside the tenants that are there; in one
-    /// transaction. A number that another tenant has is replaced by a new one.
+    /// A script for psql that puts one tenant's files, called `<table>.copy` in its folder, beside the tenants that are there. A number that any row
+    /// still carries, if only a line in the audit log, is replaced by a new one.
+    ///
+    /// Months are made in a transaction of their own, since no other can be made until it ends. All rows come in one: the many first, that refer to
+    /// nothing, and then those by whose change every replica's memory is told, whose lock nobody else who changes something gets past.
     package static func script(_ tables: [TenantTable], now: [TenantTable]) -> String {
         var lines = ["SET client_min_messages = warning;", "SET timezone = 'UTC';", "SET ROLE sluice_owner;"]
         for table in tables {
             let columns = table.columns.map(quotedIdentifier).joined(separator: ", ")
-            lines.append(
-                "CREATE TEMP TABLE \(restored(table)) (LIKE sluice.\(quotedIdentifier(table.name)) INCLUDING DEFAULTS) ON COMMIT DROP;"
-            )
+            lines.append("CREATE TEMP TABLE \(restored(table)) (LIKE sluice.\(quotedIdentifier(table.name)) INCLUDING DEFAULTS);")
             lines.append("\\copy pg_temp.\(restored(table)) (\(columns)) FROM '\(table.name).copy'")
         }
+        let isTaken = ["tenants", "audit_log", "events", "quarantine", "remembered_ids"].map {
+            "EXISTS (SELECT FROM sluice.\($0) t WHERE t.tenant_id = r.tenant_id)"
+        }.joined(separator: " OR ")
         lines.append(
             """
-            CREATE TEMP TABLE renumbered ON COMMIT DROP AS
-                SELECT CASE WHEN EXISTS (SELECT FROM sluice.tenants t WHERE t.tenant_id = r.tenant_id)
+            CREATE TEMP TABLE renumbered AS
+                SELECT CASE WHEN \(isTaken)
                             THEN nextval(pg_get_serial_sequence('sluice.tenants', 'tenant_id'))::int ELSE r.tenant_id END AS number
                 FROM pg_temp.restored_tenants r;
             UPDATE pg_temp.restored_tenants SET deleting_at = NULL;
@@ -69,7 +73,9 @@ package struct TenantCopy: Sendable {
             )
         }
         lines.append(Self.months)
-        for table in tables {
+        lines.append("BEGIN;")
+        let many = ["events", "quarantine", "remembered_ids"]
+        for table in tables.filter({ many.contains($0.name) }) + tables.filter({ !many.contains($0.name) }) {
             let columns = table.columns.map(quotedIdentifier).joined(separator: ", ")
             lines.append(
                 "INSERT INTO sluice.\(quotedIdentifier(table.name)) (\(columns)) OVERRIDING SYSTEM VALUE SELECT \(columns) FROM pg_temp.\(restored(table));"
@@ -84,12 +90,15 @@ package struct TenantCopy: Sendable {
                     + "nextval(pg_get_serial_sequence('\(name)', '\(column)'))));"
             )
         }
+        lines.append(Self.altered)
+        lines.append("COMMIT;")
         return lines.joined(separator: "\n") + "\n"
     }
 
     private static func restored(_ table: TenantTable) -> String { quotedIdentifier("restored_\(table.name)") }
 
     private static let months = """
+        BEGIN;
         SELECT pg_advisory_xact_lock(hashtext('sluice.months'));
         SELECT sluice.make_partition('events', w.month) FROM
             (SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month FROM pg_temp.restored_events) w;
@@ -102,6 +111,10 @@ package struct TenantCopy: Sendable {
                 RAISE EXCEPTION 'there would be more than 120 months';
             END IF;
         END $$;
+        COMMIT;
+        """
+
+    private static let altered = """
         UPDATE sluice.months SET altered_at = clock_timestamp()
             WHERE month IN (SELECT DISTINCT date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date FROM pg_temp.restored_events);
         """

@@ -125,14 +125,14 @@ import Testing
         let names = try old.backups().map(\.name)
         #expect(names.count == 1 && names.first != "20200101T000000Z", "one was made, and what never came to its end went")
         let tasks = "SELECT string_agg(task, ' ' ORDER BY task) FROM maintenance WHERE succeeded_at = started_at AND runs = 1"
-        #expect(try await filled.psql(tasks) == "backup partitions prune retention views")
+        #expect(try await filled.psql(tasks) == "backup partitions prune retention slots views")
         #expect(try await filled.psql("SELECT count(*) FROM audit_log WHERE action = 'retention.run'") == "1")
         #expect(try await filled.psql("SELECT count(*) FROM events WHERE occurred_at < now() - interval '100 days'") == "0")
         // And not again before it is due again.
         let second = try await tool.run("maintain", "--once")
         #expect(second.status == .exited(0), "\(second.output)")
         #expect(try old.backups().count == 1)
-        #expect(try await filled.psql(tasks) == "backup partitions prune retention views")
+        #expect(try await filled.psql(tasks) == "backup partitions prune retention slots views")
         tool.remove()
     }
 

@@ -8,8 +8,8 @@ import threading
 
 from .machine import free_port
 
-WRITES = b"SET LOCAL ROLE sluice_writer"
-"""What the API says at the begin of a transaction that writes."""
+WRITES = b"sluice_writer"
+"""What the API binds at the begin of a transaction that writes: its role."""
 
 
 class Proxy:

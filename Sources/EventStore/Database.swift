@@ -9,7 +9,7 @@ package struct Database: Sendable {
 
     /// - Parameter maximumConnections: bound of the pool.
     package init(_ configuration: ConnectionConfiguration, maximumConnections: Int) {
-        reading = Role.reader
+        reading = Role.reader.query
         pool = ConnectionPool(
             PoolConfiguration(
                 connection: configuration,
@@ -23,7 +23,7 @@ package struct Database: Sendable {
     ///
     /// - Parameter configuration: of a superuser or a member of `sluice_owner` (`DATABASE_ADMIN_URL`).
     package init(operator configuration: ConnectionConfiguration, maximumConnections: Int = 2) {
-        reading = Role.owner
+        reading = Role.owner.query
         pool = ConnectionPool(PoolConfiguration(connection: configuration, maximumConnections: maximumConnections))
     }
 

@@ -2,12 +2,14 @@ import EventCore
 import Postgres
 
 /// The roles that a transaction takes; the login itself has no rights.
-enum Role {
-    static let writer = Query("SET LOCAL ROLE sluice_writer")
-    static let reader = Query("SET LOCAL ROLE sluice_reader")
+enum Role: String {
+    case writer = "sluice_writer"
+    case reader = "sluice_reader"
+    case owner = "sluice_owner"
     /// The login itself, which may do nothing but call the functions that are granted to it.
-    static let none = Query("SET LOCAL ROLE NONE")
-    static let owner = Query("SET LOCAL ROLE sluice_owner")
+    case login = "NONE"
+
+    var query: Query { Query("SET LOCAL ROLE \(rawValue)") }
 }
 
 /// Names the tenant whose rows this transaction may read.

@@ -87,10 +87,10 @@ package struct TenantAccess: Sendable {
 
     fileprivate func roles(for part: Part) -> [Query] {
         switch (way, part) {
-        case (.owner, _): [Role.owner]
-        case (.api, .reading): [Role.reader, SetTenant(tenant: tenant).query]
-        case (.api, .writing): [Role.writer]
-        case (.api, .calling): [Role.none]
+        case (.owner, _): [Role.owner.query]
+        case (.api, .reading): [Role.reader.query, SetTenant(tenant: tenant).query]
+        case (.api, .writing): [Role.writer.query]
+        case (.api, .calling): [Role.login.query]
         }
     }
 }

@@ -188,7 +188,7 @@ import Testing
         try BackupFolder(path: folder.monthsPath).begin("20200101T000000Z-events_2019_10")
         let later = Date(timeIntervalSinceNow: 31 * 86_400)
 
-        let writing = try folder.lockForWriting()
+        let writing = try #require(try BackupFolderLock(home, for: .writing))
         #expect(try folder.prune(olderThan: 30, now: later) == nil, "what is being written is not looked at, however long it takes")
         writing.release()
         // The newer manifest may name any month.

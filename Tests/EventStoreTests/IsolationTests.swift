@@ -16,17 +16,17 @@ import Testing
         _ = try await fixture.writer.store([fixture.event(fixture.acme), fixture.event(fixture.globex)], deadline: fixture.deadline)
         let connection = try await loggedInAsTheAPI(fixture)
         let count = Query("SELECT count(*), min(tenant_id) FROM sluice.events")
-        let without = try await connection.transaction([Role.reader, count], mode: .readOnly, deadline: fixture.deadline)
+        let without = try await connection.transaction([Role.reader.query, count], mode: .readOnly, deadline: fixture.deadline)
         #expect(try without.last?.first?.decode(0, as: Int64.self) == 0)
         let with = try await connection.transaction(
-            [Role.reader, SetTenant(tenant: fixture.globex.id).query, count],
+            [Role.reader.query, SetTenant(tenant: fixture.globex.id).query, count],
             mode: .readOnly,
             deadline: fixture.deadline
         )
         #expect(try with.last?.first?.decode(0, as: Int64.self) == 1)
         #expect(try with.last?.first?.decode(1, as: Int32.self) == fixture.globex.id.rawValue)
         // The setting ended with its transaction.
-        let after = try await connection.transaction([Role.reader, count], mode: .readOnly, deadline: fixture.deadline)
+        let after = try await connection.transaction([Role.reader.query, count], mode: .readOnly, deadline: fixture.deadline)
         #expect(try after.last?.first?.decode(0, as: Int64.self) == 0)
         await connection.close()
     }

@@ -14,20 +14,11 @@ struct BackupCreator: Sendable {
     /// A row may be committed so long after the time it carries.
     private static let margin: Int64 = 3_600_000_000
 
-    /// - Parameter recorded: what the copying is written down by, once it is sure that nobody else is at it.
+    /// - Parameter recorded: as in ``BackupFolder/write(from:recorded:_:)``.
     func create(
         recorded: @Sendable (_ copy: () async throws -> BackupFolder.Entry) async throws -> BackupFolder.Entry = { try await $0() }
     ) async throws -> BackupFolder.Entry {
-        let entry = try await BackupSource(connection).exclusively {
-            try await recorded {
-                try folder.make()
-                let lock = try folder.lockForWriting()
-                defer { lock.release() }
-                return try await copy(BackupSource(connection))
-            }
-        }
-        guard let entry else { throw Failure("another backup or a retention run is under way; try again when it is done") }
-        return entry
+        try await folder.write(from: connection, recorded: recorded) { try await copy($0) }
     }
 
     private func copy(_ source: BackupSource) async throws -> BackupFolder.Entry {

@@ -1,5 +1,7 @@
 import EventCore
+import EventStore
 import Foundation
+import Postgres
 
 /// Where backups lie: one folder each, and `months` with the closed months that several of them share.
 struct BackupFolder: Sendable {
@@ -61,12 +63,27 @@ struct BackupFolder: Sendable {
         }
     }
 
-    /// Nothing is deleted until the lock is released, however long that takes.
-    func lockForWriting() throws -> BackupFolderLock {
-        guard let lock = try BackupFolderLock(path, for: .writing) else {
-            throw Failure("old backups are being deleted from \(path); try again when that is done")
+    /// Makes a backup here. Until it is done, no month is dropped from its database and nothing is deleted from this folder.
+    ///
+    /// - Parameter recorded: what the copying is written down by, once it is sure that nobody else is at it.
+    func write(
+        from connection: Connection,
+        recorded: @Sendable (_ copy: () async throws -> Entry) async throws -> Entry = { try await $0() },
+        _ copy: @escaping @Sendable (BackupSource) async throws -> Entry
+    ) async throws -> Entry {
+        let source = BackupSource(connection)
+        let entry = try await source.exclusively {
+            try await recorded {
+                try make()
+                guard let lock = try BackupFolderLock(path, for: .writing) else {
+                    throw Failure("old backups are being deleted from \(path); try again when that is done")
+                }
+                defer { lock.release() }
+                return try await copy(source)
+            }
         }
-        return lock
+        guard let entry else { throw Failure("another backup or a retention run is under way; try again when it is done") }
+        return entry
     }
 
     /// Oldest first: folders called like a backup, and any that has a manifest.

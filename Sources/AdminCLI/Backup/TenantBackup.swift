@@ -10,20 +10,14 @@ struct TenantBackup: Sendable {
     let progress: @Sendable (String) -> Void
 
     func create(slug: String, _ connection: Connection) async throws -> BackupFolder.Entry {
-        try folder.make()
-        let lock = try folder.lockForWriting()
-        defer { lock.release() }
         let administration = Administration(connection: connection, actor: AdminSettings.actor)
         guard let tenant = try await administration.tenant(slug: slug) else {
             throw Failure("there is no tenant \(slug); sluice tenant list shows all")
         }
-        let entry = try await BackupSource(connection).exclusively { try await copy(tenant, connection) }
-        guard let entry else { throw Failure("another backup or a retention run is under way; try again when it is done") }
-        return entry
+        return try await folder.write(from: connection) { try await copy(tenant, $0, connection) }
     }
 
-    private func copy(_ tenant: TenantRecord, _ connection: Connection) async throws -> BackupFolder.Entry {
-        let source = BackupSource(connection)
+    private func copy(_ tenant: TenantRecord, _ source: BackupSource, _ connection: Connection) async throws -> BackupFolder.Entry {
         let moment = try await source.beginMoment()
         let name = folder.newName(moment.asOf, suffix: "-\(tenant.slug)")
         let path = "\(folder.path)/\(name)"

@@ -24,7 +24,7 @@ package struct Administration: Sendable {
     ) async throws -> T {
         let deadline = ContinuousClock.now + timeout
         return try await connection.transaction(mode, deadline: deadline) { connection in
-            _ = try connection.execute(Role.owner, deadline: deadline)
+            _ = try connection.execute(Role.owner.query, deadline: deadline)
             return try body(connection, deadline)
         }
     }

@@ -78,7 +78,7 @@ extension Connection {
     /// Asks as the owner, who sees everything.
     func examine<S: QueryStatement>(_ statement: S, deadline: ContinuousClock.Instant) async throws -> [S.Output] {
         try await transaction(.readOnly, deadline: deadline) { connection in
-            _ = try connection.execute(Role.owner, deadline: deadline)
+            _ = try connection.execute(Role.owner.query, deadline: deadline)
             return try connection.execute(statement, deadline: deadline)
         }
     }

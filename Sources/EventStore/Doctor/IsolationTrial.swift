@@ -28,7 +28,7 @@ struct IsolationTrial: DoctorCheck {
 
     private static func run(on connection: isolated Connection, deadline: ContinuousClock.Instant) throws -> [CheckResult] {
         _ = try connection.execute(Query("SET LOCAL lock_timeout = '2s'"), deadline: deadline)
-        _ = try connection.execute(Role.owner, deadline: deadline)
+        _ = try connection.execute(Role.owner.query, deadline: deadline)
         let tables = try connection.execute(GuardedTables(), deadline: deadline)
         let roles = try connection.execute(ApplicationRoles(), deadline: deadline)
         for role in roles {
@@ -36,7 +36,7 @@ struct IsolationTrial: DoctorCheck {
             _ = try connection.execute(TakeRole(role: role), deadline: deadline)
         }
         _ = try connection.execute(Query("RESET ROLE"), deadline: deadline)
-        _ = try connection.execute(Role.owner, deadline: deadline)
+        _ = try connection.execute(Role.owner.query, deadline: deadline)
         let tenants = TrialTenants()
         try connection.executeScript(tenants.script, deadline: deadline)
 

@@ -9,7 +9,7 @@ extension Connection {
     ) async throws -> T {
         let deadline = ContinuousClock.now + timeout
         return try await transaction(mode, deadline: deadline) { connection in
-            _ = try connection.execute(Role.owner, deadline: deadline)
+            _ = try connection.execute(Role.owner.query, deadline: deadline)
             return try body(connection, deadline)
         }
     }

@@ -74,15 +74,8 @@ package struct Erasure: Sendable {
         _ = try await erase(EraseSender(tenant: tenant.id, machine: machine))
     }
 
-    /// One batch, and a rest as long as it took. Who is told to stop then learns what the batch did all the same.
     private func erase<S: Statement>(_ statement: S) async throws -> S.Output? {
-        try Task.checkCancellation()
-        let started = ContinuousClock.now
-        let output = try await connection.asPatientOwner { connection, deadline in
-            try connection.execute(statement, deadline: deadline).first
-        }
-        try? await Task.sleep(for: min(.now - started, .seconds(1)))
-        return output
+        try await connection.batch { connection, deadline in try connection.execute(statement, deadline: deadline).first }
     }
 
     private func record(_ erased: ErasedRows, _ subject: Subject, of tenant: TenantID, isComplete: Bool) async throws {

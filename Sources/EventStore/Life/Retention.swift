@@ -185,16 +185,20 @@ package struct Retention: Sendable {
 }
 
 extension Connection {
-    /// Deletes batch after batch until one finds nothing; how many rows. After each it rests as long as that took.
-    func inBatches(_ body: @escaping @Sendable (isolated Connection, ContinuousClock.Instant) throws -> Int32) async throws -> Int {
+    /// One batch of what is deleted, and a rest as long as it took. Who is told to stop then learns what the batch did all the same.
+    func batch<T: Sendable>(_ body: @Sendable (isolated Connection, ContinuousClock.Instant) throws -> T) async throws -> T {
+        try Task.checkCancellation()
+        let started = ContinuousClock.now
+        let output = try await asPatientOwner(body)
+        try? await Task.sleep(for: min(.now - started, .seconds(1)))
+        return output
+    }
+
+    /// Deletes batch after batch until one finds nothing; how many rows.
+    func inBatches(_ body: @Sendable (isolated Connection, ContinuousClock.Instant) throws -> Int32) async throws -> Int {
         var total = 0
-        while true {
-            let started = ContinuousClock.now
-            let rows = Int(try await asPatientOwner(body))
-            guard rows > 0 else { return total }
-            total += rows
-            try await Task.sleep(for: min(.now - started, .seconds(1)))
-        }
+        while case let rows = Int(try await batch(body)), rows > 0 { total += rows }
+        return total
     }
 }
 

@@ -22,7 +22,9 @@ package struct TenantSchemas: Sendable {
         var filled: [Int: SchemaHistory] = [:]
         for fill in fills where fill.isDone {
             guard let place = byVersion[fill.versionNumber] else { continue }
-            filled[place] = SchemaHistory(versions[fill.schemaName] ?? [], upTo: fill.versionNumber)
+            let history = histories[place]
+            let isNewest = history.newest.number == fill.versionNumber
+            filled[place] = isNewest ? history : SchemaHistory(versions[fill.schemaName] ?? [], upTo: fill.versionNumber)
         }
         self.filled = filled
     }

@@ -36,10 +36,10 @@ extension Administration {
                 connections: settings.connections ?? before?.connections ?? SQLAccessSettings.usualConnections,
                 timeout: settings.timeout ?? before?.timeout ?? SQLAccessSettings.usualTimeout
             )
-            _ = try connection.execute(Role.none, deadline: deadline)
+            _ = try connection.execute(Role.login.query, deadline: deadline)
             try connection.make(analyst, password: password, deadline: deadline)
             let stillOpen = try connection.execute(ClosePublicRights(login: login), deadline: deadline).first ?? []
-            _ = try connection.execute(Role.owner, deadline: deadline)
+            _ = try connection.execute(Role.owner.query, deadline: deadline)
             let open = OpenSQLAccess(
                 tenant: tenant.id,
                 login: login,
@@ -82,7 +82,7 @@ extension Administration {
             guard let access = try connection.execute(FindSQLAccess(tenant: tenant.id), deadline: deadline).first else {
                 throw StoreError(.notFound, "\(slug) has no SQL access")
             }
-            _ = try connection.execute(Role.none, deadline: deadline)
+            _ = try connection.execute(Role.login.query, deadline: deadline)
             if try connection.isThere(access, deadline: deadline) {
                 try connection.asMaker(access.login) {
                     try connection.executeScript(
@@ -98,13 +98,13 @@ extension Administration {
             try await connection.asPatientOwner { [actor] connection, deadline in
                 let tenant = try connection.lockTenant(slug, deadline: deadline)
                 _ = try connection.execute(CloseSQLAccess(tenant: tenant.id), deadline: deadline)
-                _ = try connection.execute(Role.none, deadline: deadline)
+                _ = try connection.execute(Role.login.query, deadline: deadline)
                 if try connection.isThere(shut, deadline: deadline) {
                     try connection.asMaker(shut.login) {
                         try connection.executeScript("DROP ROLE \(quotedIdentifier(shut.login))", deadline: deadline)
                     }
                 }
-                _ = try connection.execute(Role.owner, deadline: deadline)
+                _ = try connection.execute(Role.owner.query, deadline: deadline)
                 var changes = Changes()
                 changes.note("login", from: shut.login, to: String?.none)
                 let act = RecordAct(

@@ -154,14 +154,16 @@ struct UnfilledSchemas: Statement {
         FROM (SELECT DISTINCT ON (s.tenant_id, s.name) s.tenant_id, s.name, s.version_no, s.created_at
               FROM sluice.schemas s ORDER BY s.tenant_id, s.name, s.version_no DESC) n
         JOIN sluice.tenants t USING (tenant_id)
-        WHERE n.created_at < now() - interval '1 hour'
+        WHERE n.created_at < now() - make_interval(secs => $1)
           AND EXISTS (SELECT FROM sluice.schema_slots k WHERE k.tenant_id = n.tenant_id)
           AND NOT EXISTS (SELECT FROM sluice.slot_fills f WHERE f.tenant_id = n.tenant_id AND f.schema_name = n.name
                           AND f.version_no = n.version_no AND f.done_at IS NOT NULL)
         ORDER BY n.created_at LIMIT 1000
         """
 
-    func bind(_ bindings: inout Bindings) {}
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(Double(SlotFill.longestBody) / 1_000_000)
+    }
 
     static func decode(_ row: Row) throws(PostgresError) -> (tenant: String, schemaName: String) {
         (try row.decode(0), try row.decode(1))

@@ -9,11 +9,11 @@ struct EnterLane: Statement {
         SELECT pg_current_xact_id()::text, set_config('role', $1, true), set_config('lock_timeout', $2, true)
         """
 
-    let role: String
+    let role: Role
     let lockWait: Duration
 
     func bind(_ bindings: inout Bindings) {
-        bindings.append(role)
+        bindings.append(role.rawValue)
         bindings.append("\(Int64(lockWait / .milliseconds(1)))ms")
     }
 

@@ -129,11 +129,12 @@ struct BatchWork {
     static let shortLockWait = Duration.milliseconds(20)
     /// So many are looked for one by one.
     static let mostHeldRows = 8
-    var heldRows = 0
 
     let deadline: ContinuousClock.Instant
     /// How long a transaction of this batch waits for a row that another one holds.
     var lockWait = longLockWait
+    /// Found so far.
+    var heldRows = 0
     /// What goes to quarantine after the events.
     var refused: [RefusedItem] = []
 }

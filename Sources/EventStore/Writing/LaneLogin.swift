@@ -8,10 +8,10 @@ package enum LaneLogin: Sendable {
     case `operator`
 
     /// The role that its transactions take.
-    var role: String {
+    var role: Role {
         switch self {
-        case .api: "sluice_writer"
-        case .operator: "sluice_owner"
+        case .api: .writer
+        case .operator: .owner
         }
     }
 

@@ -21,14 +21,14 @@ struct PrivLogReads: Sendable {
         let filter = FieldFilter(field: Self.serialField, comparison: .equals, text: serial)
         let schemas = try await reader.schemas(of: grant.tenant)
         guard Self.isStorable(serial), schemas.canHold(filter) else { return Reply.json(Self.none).response }
-        return try await list(EventFilter(fields: [filter], order: .oldestFirst), grant)
+        return try await list(EventFilter(fields: [filter], order: .oldestFirst), grant, schemas)
     }
 
     func byUser(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
         try request.refuseQueryParameters()
         let user = Self.value(context)
         guard Self.isStorable(user) else { return Reply.json(Self.none).response }
-        return try await list(EventFilter(actor: user, order: .oldestFirst), grant)
+        return try await list(EventFilter(actor: user, order: .oldestFirst), grant, reader.schemas(of: grant.tenant))
     }
 
     /// From `start` to `end`, both included; a time without a zone is UTC.
@@ -37,16 +37,16 @@ struct PrivLogReads: Sendable {
         let start = try Self.time("start", parameters)
         let end = try Self.time("end", parameters)
         let past = Timestamp(microsecondsSince1970: end.microsecondsSince1970 + 1)
-        return try await list(EventFilter(from: start, to: past, order: .oldestFirst), grant)
+        return try await list(EventFilter(from: start, to: past, order: .oldestFirst), grant, reader.schemas(of: grant.tenant))
     }
 
-    private func list(_ filter: EventFilter, _ grant: Grant) async throws -> Response {
+    private func list(_ filter: EventFilter, _ grant: Grant, _ schemas: TenantSchemas) async throws -> Response {
         let export = EventExport(
             reader,
             of: grant.tenant,
             retentionDays: grant.retentionDays,
             filter: filter,
-            schemas: try await reader.schemas(of: grant.tenant),
+            schemas: schemas,
             lines: .privLog
         )
         var response = try await BodyOfPages.response(export, isGzip: false, deadline: requestDeadline)

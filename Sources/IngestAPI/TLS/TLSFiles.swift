@@ -23,6 +23,7 @@ struct TLSFiles: Sendable, Equatable {
     /// What tells one state of the two files from another without reading them; renewals replace files, links and folders of links.
     struct Stamp: Sendable, Equatable {
         struct File: Sendable, Equatable {
+            let device: Int
             let number: Int
             let size: Int
             let modifiedAt: Date
@@ -38,6 +39,7 @@ struct TLSFiles: Sendable, Equatable {
     private static func stamp(of path: String) -> Stamp.File? {
         guard let facts = try? facts(of: path) else { return nil }
         return Stamp.File(
+            device: facts[.systemNumber] as? Int ?? 0,
             number: facts[.systemFileNumber] as? Int ?? 0,
             size: facts[.size] as? Int ?? 0,
             modifiedAt: facts[.modificationDate] as? Date ?? .distantPast
@@ -50,10 +52,15 @@ struct TLSFiles: Sendable, Equatable {
     static func contents(of path: String, named variable: String) throws(TLSPair.Unusable) -> (bytes: [UInt8], isOpenToAll: Bool) {
         do {
             let facts = try facts(of: path)
-            // A pipe of that name must not hold the server up.
             guard facts[.type] as? FileAttributeType == .typeRegular else { throw TLSPair.Unusable("\(variable) is no file: \(path)") }
-            guard facts[.size] as? Int ?? 0 <= largestFile else { throw TLSPair.Unusable("\(variable) is larger than 1 MiB: \(path)") }
-            let data = try Data(contentsOf: URL(filePath: path))
+            // Opened without waiting: a pipe that has come in its place must not hold the server up.
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+            guard descriptor >= 0 else {
+                throw TLSPair.Unusable("\(variable) cannot be read: \(path): \(String(cString: strerror(errno)))")
+            }
+            let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+            let data = try file.read(upToCount: largestFile + 1) ?? Data()
+            guard data.count <= largestFile else { throw TLSPair.Unusable("\(variable) is larger than 1 MiB: \(path)") }
             return (Array(data), (facts[.posixPermissions] as? Int ?? 0) & 0o004 != 0)
         } catch let unusable as TLSPair.Unusable {
             throw unusable

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs all tests: Swift's, the Mac kit's, the fast ones of the fault suite, schemathesis. The last line is "N passed, N failed", counted in the report that the run writes; exit status 1 when
-# one failed, when none ran, or when the run did not come to its end.
+# Builds and runs all tests: Swift's, the Mac kit's, the fast ones of the fault suite, schemathesis. It ends with a line "failed: …" for each that failed, and "N passed, N failed" as the last one,
+# counted in the report that the run writes; exit status 1 when one failed, when none ran, or when the run did not come to its end.
 # SWIFT_BUILD_FLAGS and TEST_FLAGS come from the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +15,9 @@ SLUICE_TEST_RUN=$(mktemp -d)
 export SLUICE_TEST_RUN
 trap 'rm -rf "$SLUICE_TEST_RUN"' EXIT
 mkdir "$SLUICE_TEST_RUN/logs"
+# What failed, a line each: the end of a long log is what people look at first.
+failures=$SLUICE_TEST_RUN/failures
+: > "$failures"
 
 # Most tests have servers of their own: many at once only make each other wait.
 : "${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:=8}"
@@ -39,13 +42,21 @@ counts=$(awk '
 ' "$report")
 read -r passed failed skipped <<< "$counts"
 swift_failed=$failed
+awk '
+    function attribute(name) { return match($0, " " name "=\"[^\"]*\"") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4) : "" }
+    /<testcase / { test = attribute("classname") " " attribute("name") }
+    /<failure / && test != "" { print "failed: " test ": " substr(attribute("message"), 1, 400); test = "" }
+' "$report" | sed "s/&quot;/\"/g; s/&apos;/'/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g" >> "$failures"
 
 # One more test: no secret of the whole run is in any log of it. A filtered run may have had none.
 if [ -s "$SLUICE_TEST_RUN/secrets" ] || [[ ${TEST_FLAGS:-} != *--filter* && ${TEST_FLAGS:-} != *--skip* ]]; then
-    if scripts/find-secrets.sh "$SLUICE_TEST_RUN"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    if scripts/find-secrets.sh "$SLUICE_TEST_RUN"; then passed=$((passed + 1)); else
+        failed=$((failed + 1))
+        echo "failed: find-secrets: a secret of this run is in a log of it: see above" >> "$failures"
+    fi
 fi
 
-# Runs a suite that is no Swift, and adds what its closing line counts: "NAME: N passed, N failed, N skipped", or "N left out".
+# Runs a suite that is no Swift, and adds what its closing line counts: "NAME: N passed, N failed, N skipped", or "N left out". Above that, it has a line "failed: …" for each that failed.
 count_suite() {
     local name=$1 log suite_status=0 suite_passed suite_failed suite_skipped
     shift
@@ -55,8 +66,9 @@ count_suite() {
     read -r suite_passed suite_failed suite_skipped <<< "$(
         sed -nE "s/^$name: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) (skipped|left out).*$/\\1 \\2 \\3/p" "$log" | tail -n 1 | grep . || echo 0 1 0
     )"
-    rm -f "$log"
     if [ "$suite_status" -ne 0 ] && [ "$suite_failed" -eq 0 ]; then suite_failed=1; fi
+    if [ "$suite_failed" -gt 0 ]; then grep '^failed: ' "$log" >> "$failures" || echo "failed: $name: exit status $suite_status: see above" >> "$failures"; fi
+    rm -f "$log"
     passed=$((passed + suite_passed)) failed=$((failed + suite_failed)) skipped=$((skipped + suite_skipped))
 }
 
@@ -77,5 +89,6 @@ if [ $((passed + failed)) -eq 0 ]; then
     echo "No test ran."
     status=1
 fi
+cat "$failures"
 echo "$passed passed, $failed failed"
 [ "$status" -eq 0 ] && [ "$failed" -eq 0 ]

@@ -22,7 +22,10 @@ def main(arguments: list[str]) -> int:
         suite = loader.discover(str(FOLDER), "test_delivery.py" if "--delivery" in arguments else "test_*.py")
     result = unittest.TextTestRunner(verbosity=2).run(suite)
     # A test with several failing subtests is one test; one that failed before its class was set up counts as well.
-    bad = {str(getattr(test, "test_case", test)) for test, _ in [*result.failures, *result.errors]} | set(map(str, result.unexpectedSuccesses))
+    bad = {str(getattr(test, "test_case", test)): trace.rstrip().rsplit("\n", 1)[-1] for test, trace in [*result.failures, *result.errors]}
+    bad |= {str(test): "it passed although that is not expected" for test in result.unexpectedSuccesses}
+    for test, reason in bad.items():
+        print(f"failed: Mac kit, {test}: {reason}")
     passed = max(0, result.testsRun - len(bad) - len(result.skipped))
     print(f"Mac kit: {passed} passed, {len(bad)} failed, {len(result.skipped)} skipped", flush=True)
     return 0 if passed and not bad else 1

@@ -73,15 +73,18 @@ def count(report: pathlib.Path, status: int) -> int:
     passed = failed = skipped = 0
     if report.exists():
         for case in ElementTree.parse(report).iter("testcase"):
-            kinds = {child.tag for child in case}
-            if kinds & {"failure", "error"}:
+            faults = [child for child in case if child.tag in {"failure", "error"}]
+            if faults:
                 failed += 1
-            elif "skipped" in kinds:
+                what = " ".join(f"{faults[0].get('message', '')} {faults[0].text or ''}".split())
+                print(f"failed: OpenAPI, {case.get('name')}: {what[:300]}")
+            elif any(child.tag == "skipped" for child in case):
                 skipped += 1
             else:
                 passed += 1
     if status and not failed:
         failed = 1
+        print(f"failed: OpenAPI: schemathesis ended with exit status {status}")
     print(f"OpenAPI: {passed} passed, {failed} failed, {skipped} skipped", flush=True)
     return 0 if passed and not failed else 1
 

@@ -140,5 +140,8 @@ def main(argv: list[str]) -> int:
         else:
             world.remove()
     print(f"\n{table(results)}\n\nseed {arguments.seed}, {time.monotonic() - begin:.0f} s")
+    for one in results:
+        if one.verdict.startswith("FAIL"):
+            print(f"failed: faults, {one.row.name}: {one.verdict[6:]}")
     print(closing(results), flush=True)
     return 0 if results and not failed else 1

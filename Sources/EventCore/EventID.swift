@@ -43,14 +43,25 @@ extension EventID: CustomStringConvertible {
     /// Canonical text: 36 characters, lower case.
     package var description: String {
         var text: [UInt8] = []
-        text.reserveCapacity(36)
+        append(to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Appends `description`.
+    package func append(to text: inout [UInt8]) {
+        let start = text.count
+        text.append(contentsOf: repeatElement(UInt8(ascii: "-"), count: 36))
+        var place = start
         for half in [high, low] {
-            for place in 0..<16 {
-                let digit = UInt8(truncatingIfNeeded: half >> (60 - 4 * place)) & 0xF
-                text.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            for shift in stride(from: 60, through: 0, by: -4) {
+                let digit = UInt8(truncatingIfNeeded: half >> UInt64(shift)) & 0xF
+                text[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                place += 1
+                switch place - start {
+                case 8, 13, 18, 23: place += 1 // a hyphen is there
+                default: break
+                }
             }
         }
-        for place in [20, 16, 12, 8] { text.insert(UInt8(ascii: "-"), at: place) }
-        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -34,6 +34,11 @@ extension SchemaDocument {
         guard fields.count(where: \.isIndexed) <= Self.mostIndexedFields else {
             throw place.error("more than \(Self.mostIndexedFields) fields are `indexed`")
         }
+        var readers: [JSONPointer: Int] = [:]
+        for pointer in fields.flatMap(\.from) { readers[pointer, default: 0] += 1 }
+        if let crowded = readers.filter({ $0.value > Self.mostFieldsOfOnePlace }).map(\.key.description).min() {
+            throw place.error("more than \(Self.mostFieldsOfOnePlace) fields are read from `\(crowded)`, and each would store its value once more")
+        }
         try Self.checkRenames(fields, in: members["fields"])
         let unknown: UnknownMembers? = try members["unknown"].map { node throws(SchemaError) in try node.choice(of: UnknownMembers.self) }
         self.init(name: name, id: try members["id"]?.pointer(), core: core, fields: fields, unknown: unknown ?? .keep)

@@ -26,6 +26,8 @@ package struct SchemaDocument: Hashable, Sendable {
     }
 
     package static let mostFields = 256
+    /// So many fields may be read from one place of a record: each stores its value once more.
+    package static let mostFieldsOfOnePlace = 8
     package static let mostIndexedFields = AcceptedEvent.slotCount
 
     package let name: String

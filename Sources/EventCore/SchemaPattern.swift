@@ -94,9 +94,18 @@ extension SchemaPattern {
         var last: StateSet
     }
 
+    /// A character or a class in a pattern's text, with all the states that repetitions make of it.
+    struct Named {
+        let set: ScalarSet
+        /// Where the text goes on behind it.
+        let end: Int
+        var states = StateSet()
+    }
+
     /// Everything that a pattern says.
     struct Positions {
-        var sets: [ScalarSet] = []
+        /// By their place in the text.
+        var named: [Int: Named] = [:]
         /// Which states can come after each.
         var follow: [StateSet] = []
         var whole = Piece(isEmptyTaken: true, first: StateSet(), last: StateSet())
@@ -173,7 +182,7 @@ extension SchemaPattern {
         private let isEmptyTaken: Bool
 
         init(_ positions: Positions) {
-            let changes = Self.changes(positions.sets)
+            let changes = Self.changes(positions.named.values)
             self.changes = changes
             ascii = (UInt32(0)..<128).map { Self.states($0, changes) }
             first = positions.whole.first
@@ -211,13 +220,13 @@ extension SchemaPattern {
         }
 
         /// A state is in one set: where one of its set's ranges begins or ends, it is the other of in and out.
-        private static func changes(_ sets: [ScalarSet]) -> [(from: UInt32, states: StateSet)] {
+        private static func changes(_ named: some Sequence<Named>) -> [(from: UInt32, states: StateSet)] {
             var turns: [UInt32: StateSet] = [0: StateSet()]
-            for (state, set) in sets.enumerated() {
-                if set.isNegated { turns[0, default: StateSet()].flip(state) }
-                for range in set.ranges {
-                    turns[range.lowerBound, default: StateSet()].flip(state)
-                    turns[range.upperBound + 1, default: StateSet()].flip(state)
+            for one in named {
+                if one.set.isNegated { turns[0, default: StateSet()].formSymmetricDifference(one.states) }
+                for range in one.set.ranges {
+                    turns[range.lowerBound, default: StateSet()].formSymmetricDifference(one.states)
+                    turns[range.upperBound + 1, default: StateSet()].formSymmetricDifference(one.states)
                 }
             }
             var states = StateSet()

@@ -137,27 +137,28 @@ struct SchemaPatternParser {
         guard pieces <= Self.mostPieces else { throw tooLarge }
         switch scalar {
         case "(": return try group()
-        case "[":
-            at += 1
-            var reader = SchemaPatternClass(scalars, at)
-            let set = try reader.read()
-            at = reader.at
-            return try state(set)
-        case ".":
-            at += 1
-            return try state(ScalarSet(ranges: [0x0A...0x0A], isNegated: true))
-        case "\\":
-            let set = try SchemaPatternClass.escape(scalars, &at)
-            return try state(set)
         case "*", "+", "?", "{": throw error("there is nothing before `\(scalar)` to repeat; one that is meant is written \\\(scalar)")
         case "}", "]": throw error("`\(scalar)` closes nothing; one that is meant is written \\\(scalar)")
         case "^", "$":
             throw error(
                 "`\(scalar)` stands at the pattern's very end only, which always matches whole values; one that is meant is written \\\(scalar)"
             )
+        default: return try state(scalar)
+        }
+    }
+
+    /// One character or class, which stands here.
+    private mutating func set(_ scalar: Unicode.Scalar) throws(SchemaPatternError) -> ScalarSet {
+        switch scalar {
+        case "[":
+            var reader = SchemaPatternClass(scalars, at + 1)
+            let set = try reader.read()
+            at = reader.at
+            return set
+        case "\\": return try SchemaPatternClass.escape(scalars, &at)
         default:
             at += 1
-            return try state(ScalarSet(ranges: [scalar.value...scalar.value]))
+            return scalar == "." ? ScalarSet(ranges: [0x0A...0x0A], isNegated: true) : ScalarSet(ranges: [scalar.value...scalar.value])
         }
     }
 
@@ -183,10 +184,21 @@ struct SchemaPatternParser {
 
     private static let nothing = Piece(isEmptyTaken: true, first: .init(), last: .init())
 
-    private mutating func state(_ set: ScalarSet) throws(SchemaPatternError) -> Piece {
-        let number = positions.sets.count
+    /// A state for what stands here. A repetition comes here often: what stands here is read once.
+    private mutating func state(_ scalar: Unicode.Scalar) throws(SchemaPatternError) -> Piece {
+        let number = positions.follow.count
         guard number < SchemaPattern.mostStates else { throw tooLarge }
-        positions.sets.append(set)
+        let start = at
+        var named: SchemaPattern.Named
+        if let known = positions.named[start] {
+            named = known
+        } else {
+            let set = try set(scalar)
+            named = SchemaPattern.Named(set: set, end: at)
+        }
+        at = named.end
+        named.states.flip(number)
+        positions.named[start] = named
         positions.follow.append(.init())
         var only = SchemaPattern.StateSet()
         only.flip(number)

@@ -44,7 +44,10 @@ extension Timestamp {
 
     /// UTC text with 0, 3 or 6 fraction digits, the shortest of these that is exact: `2026-11-06T17:04:31Z`.
     package func rfc3339() -> String {
-        String(decoding: rfc3339Bytes(), as: UTF8.self)
+        var text: [UInt8] = []
+        text.reserveCapacity(27)
+        appendRFC3339(to: &text)
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// Whether RFC 3339 text that was read is just what `rfc3339` writes for it.
@@ -58,12 +61,11 @@ extension Timestamp {
             || bytes[bytes.count - 4] != UInt8(ascii: "0")
     }
 
-    func rfc3339Bytes() -> [UInt8] {
+    /// Appends what `rfc3339` gives.
+    package func appendRFC3339(to text: inout [UInt8]) {
         let (seconds, fraction) = Self.floorDivide(microsecondsSince1970, Self.microsecondsPerSecond)
         let (days, ofDay) = Self.floorDivide(seconds, Self.secondsPerDay)
         let (year, month, day) = Self.date(daysSince1970: days)
-        var text: [UInt8] = []
-        text.reserveCapacity(27)
         if year < 0 { text.append(UInt8(ascii: "-")) }
         Self.write(abs(year), digits: abs(year) > 9_999 ? 6 : 4, to: &text)
         text.append(UInt8(ascii: "-"))
@@ -82,7 +84,6 @@ extension Timestamp {
             Self.write(isMilliseconds ? fraction / 1_000 : fraction, digits: isMilliseconds ? 3 : 6, to: &text)
         }
         text.append(UInt8(ascii: "Z"))
-        return text
     }
 
     private static func isTimeMark(_ byte: UInt8) -> Bool {

@@ -82,16 +82,13 @@ package struct Database: Sendable {
     ) async throws {
         try await pool.withConnection(deadline: deadline) { connection in
             do {
-                try await connection.stream(
+                try await connection.forEachRow(
                     statement.query,
                     preamble: [reading, SetTenant(tenant: tenant).query],
-                    batch: 8,
-                    deadline: max(.zero, ContinuousClock.now.duration(to: deadline)),
-                    decode: { try S.decode($0) },
-                    deliver: { rows in
-                        for row in rows where !take(row) { throw EnoughRead() }
-                    }
-                )
+                    patience: max(.zero, ContinuousClock.now.duration(to: deadline))
+                ) { row in
+                    guard take(try S.decode(row)) else { throw EnoughRead() }
+                }
             } catch is EnoughRead {}
         }
     }

@@ -69,15 +69,7 @@ package struct TenantAccess: Sendable {
     ) async throws {
         let preamble = roles(for: .reading)
         let run: @Sendable (Connection) async throws -> Void = { connection in
-            try await connection.stream(
-                statement.query,
-                preamble: preamble,
-                mode: .readOnly,
-                batch: 8,
-                deadline: patience,
-                decode: { try S.decode($0) },
-                deliver: { rows in for row in rows { try take(row) } }
-            )
+            try await connection.forEachRow(statement.query, preamble: preamble, patience: patience) { try take(try S.decode($0)) }
         }
         switch way {
         case .owner(let connection): try await run(connection)

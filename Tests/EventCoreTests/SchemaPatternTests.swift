@@ -90,6 +90,16 @@ import Testing
         #expect(try !SchemaPattern("a*").matches(String(repeating: "a", count: SchemaPattern.longestValue + 1)))
     }
 
+    /// A document full of long classes, each repeated as often as may be, would take seconds to make ready.
+    @Test func readsAClassOnceHoweverOftenItIsRepeated() throws {
+        var parser = SchemaPatternParser("([acegikmoqsuwy]x?){80}")
+        let positions = try parser.parse()
+        #expect(positions.follow.count == 160)
+        #expect(positions.named.count == 2)
+        #expect(try matches("(a|[bc]){3}\\d{2}", "abc12"))
+        #expect(try !matches("(a|[bc]){3}\\d{2}", "abd12"))
+    }
+
     @Test func aRecordsValueIsOfTheFieldsPattern() throws {
         let source = try Fixture.field(#"type: string, pattern: "[A-Z]{2}\\d+""#)
         #expect(throws: Never.self) { try Fixture.accept(#"{"v":"AB12"}"#, source).get() }

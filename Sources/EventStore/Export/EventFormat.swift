@@ -82,7 +82,7 @@ package struct EventLines: Sendable {
             line.text(event.occurredAt.rfc3339())
             line.text(event.receivedAt.rfc3339())
             line.text(event.source)
-            line.text(event.schema.map { "\($0.name) \($0.version)" })
+            line.text(event.schema)
             line.text(event.type)
             line.text(event.actor)
             line.text(event.machine)

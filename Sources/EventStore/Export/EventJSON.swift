@@ -4,19 +4,21 @@ import EventCore
 package enum EventJSON {
     package static func append(_ event: StoredEvent, to text: inout [UInt8]) {
         text.append(contentsOf: #"{"id":""#.utf8)
-        text.append(contentsOf: event.id.description.utf8)
+        event.id.append(to: &text)
         text.append(contentsOf: #"","occurred_at":""#.utf8)
-        text.append(contentsOf: event.occurredAt.rfc3339().utf8)
+        event.occurredAt.appendRFC3339(to: &text)
         text.append(contentsOf: #"","received_at":""#.utf8)
-        text.append(contentsOf: event.receivedAt.rfc3339().utf8)
+        event.receivedAt.appendRFC3339(to: &text)
         text.append(contentsOf: #"","source":"#.utf8)
         appendString(event.source, to: &text)
         text.append(contentsOf: #","schema":"#.utf8)
-        appendString(event.schema.map { "\($0.name) \($0.version)" }, to: &text)
-        for (name, value) in [("type", event.type), ("actor", event.actor), ("machine", event.machine)] {
-            text.append(contentsOf: ",\"\(name)\":".utf8)
-            appendString(value, to: &text)
-        }
+        appendString(event.schema, to: &text)
+        text.append(contentsOf: #","type":"#.utf8)
+        appendString(event.type, to: &text)
+        text.append(contentsOf: #","actor":"#.utf8)
+        appendString(event.actor, to: &text)
+        text.append(contentsOf: #","machine":"#.utf8)
+        appendString(event.machine, to: &text)
         text.append(contentsOf: #","fields":"#.utf8)
         text.append(contentsOf: event.fields)
         text.append(contentsOf: #","extra":"#.utf8)
@@ -34,7 +36,17 @@ package enum EventJSON {
     package static func appendString(_ value: String?, to text: inout [UInt8]) {
         guard let value else { return text.append(contentsOf: "null".utf8) }
         text.append(UInt8(ascii: "\""))
-        for byte in value.utf8 {
+        let isPlain = value.utf8.withContiguousStorageIfAvailable { !$0.contains(where: isEscaped) } ?? false
+        if isPlain { text.append(contentsOf: value.utf8) } else { appendEscaped(value.utf8, to: &text) }
+        text.append(UInt8(ascii: "\""))
+    }
+
+    private static func isEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
+    private static func appendEscaped(_ value: String.UTF8View, to text: inout [UInt8]) {
+        for byte in value {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
                 text.append(UInt8(ascii: "\\"))
@@ -45,6 +57,5 @@ package enum EventJSON {
             default: text.append(byte)
             }
         }
-        text.append(UInt8(ascii: "\""))
     }
 }

@@ -68,8 +68,8 @@ package struct StoredEvent: Sendable {
     package let receivedAt: Timestamp
     /// The source's slug; nil when the source is gone.
     package let source: String?
-    /// The schema's name and version; nil for an event stored without one.
-    package let schema: (name: String, version: String)?
+    /// The schema's name and version with a space between; nil for an event stored without one.
+    package let schema: String?
     /// The tenant's version that it was read with; 0 without a schema.
     package let versionNumber: Int32
     package let type: String?

@@ -78,7 +78,7 @@ extension SelectReceived: QueryStatement {
         let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
         return builder.query(
             """
-            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name, v.version, p.type, p.actor, p.machine, p.fields, p.extra,
+            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name || ' ' || v.version, p.type, p.actor, p.machine, p.fields, p.extra,
                    p.version_no
             FROM (
                 SELECT * FROM sluice.events e

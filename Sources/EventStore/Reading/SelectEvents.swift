@@ -45,7 +45,7 @@ extension SelectEvents: QueryStatement {
         let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
         return builder.query(
             """
-            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name, v.version, p.type, p.actor, p.machine, p.fields, p.extra,
+            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name || ' ' || v.version, p.type, p.actor, p.machine, p.fields, p.extra,
                    p.version_no
             FROM (
                 SELECT * FROM sluice.events e
@@ -61,22 +61,18 @@ extension SelectEvents: QueryStatement {
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> StoredEvent {
-        var schema: (name: String, version: String)?
-        if let name = try row.decodeIfPresent(4, as: String.self) {
-            schema = (name, try row.decode(5))
-        }
-        return StoredEvent(
+        StoredEvent(
             id: EventID(try row.decode(0, as: UUIDBits.self)),
             occurredAt: try row.timestamp(1),
             receivedAt: try row.timestamp(2),
             source: try row.decodeIfPresent(3),
-            schema: schema,
-            versionNumber: try row.decode(11),
-            type: try row.decodeIfPresent(6),
-            actor: try row.decodeIfPresent(7),
-            machine: try row.decodeIfPresent(8),
-            fields: try row.decode(9, as: JSONB.self).bytes,
-            extra: try row.decode(10, as: JSONB.self).bytes
+            schema: try row.decodeIfPresent(4),
+            versionNumber: try row.decode(10),
+            type: try row.decodeIfPresent(5),
+            actor: try row.decodeIfPresent(6),
+            machine: try row.decodeIfPresent(7),
+            fields: try row.decode(8, as: JSONB.self).bytes,
+            extra: try row.decode(9, as: JSONB.self).bytes
         )
     }
 }

@@ -58,7 +58,7 @@ extension EventID: CustomStringConvertible {
                 text[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
                 place += 1
                 switch place - start {
-                case 8, 13, 18, 23: place += 1 // a hyphen is there
+                case 8, 13, 18, 23: place += 1  // a hyphen is there
                 default: break
                 }
             }

@@ -37,7 +37,9 @@ extension SchemaDocument {
         var readers: [JSONPointer: Int] = [:]
         for pointer in fields.flatMap(\.from) { readers[pointer, default: 0] += 1 }
         if let crowded = readers.filter({ $0.value > Self.mostFieldsOfOnePlace }).map(\.key.description).min() {
-            throw place.error("more than \(Self.mostFieldsOfOnePlace) fields are read from `\(crowded)`, and each would store its value once more")
+            throw place.error(
+                "more than \(Self.mostFieldsOfOnePlace) fields are read from `\(crowded)`, and each would store its value once more"
+            )
         }
         try Self.checkRenames(fields, in: members["fields"])
         let unknown: UnknownMembers? = try members["unknown"].map { node throws(SchemaError) in try node.choice(of: UnknownMembers.self) }

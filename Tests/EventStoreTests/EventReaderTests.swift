@@ -33,6 +33,33 @@ import Testing
         #expect(seen == sorted.map(\.id))
     }
 
+    /// A search that takes long ends a page early, wherever it is, and goes on there.
+    @Test(arguments: [EventOrder.newestFirst, .oldestFirst], [EventFilter(type: "t"), EventFilter(actor: "a"), EventFilter()])
+    func losesNothingWhereAPageEndsForItsTime(order: EventOrder, filter: EventFilter) async throws {
+        let fixture = try await Fixture.make()
+        let days = filter.type == nil ? 170 : 0.2
+        let events = (0..<24).map {
+            fixture.event(fixture.acme, secondsAgo: Double($0 / 3) * days * day, name: "\($0)", type: "t", actor: "a")
+        }
+        _ = try await fixture.writer.store(events, deadline: fixture.deadline)
+        var filter = filter
+        filter.order = order
+        filter.from = events.map(\.occurredAt).min()
+        var seen: [EventID] = []
+        var after: EventPosition?
+        var pages = 0
+        repeat {
+            let page = try await fixture.page(fixture.acme, filter, after: after, limit: 2, enough: .now)
+            #expect(page.events.count <= 2)
+            seen += page.events.map(\.id)
+            after = page.next
+            pages += 1
+        } while after != nil && pages < 1_000
+        let sorted = events.sorted { ($0.occurredAt, $0.id.description) > ($1.occurredAt, $1.id.description) }.map(\.id)
+        #expect(seen == (order == .newestFirst ? sorted : sorted.reversed()))
+        #expect(pages > 12, "some ended for their time")
+    }
+
     @Test func endsAPageThatHoldsManyBytes() async throws {
         let fixture = try await Fixture.make()
         let events = (0..<30).map {

@@ -97,7 +97,8 @@ struct Fixture {
         _ filter: EventFilter = EventFilter(),
         after: EventPosition? = nil,
         limit: Int = 100,
-        retentionDays: Int = 3650
+        retentionDays: Int = 3650,
+        enough: ContinuousClock.Instant? = nil
     ) async throws -> EventPage {
         try await reader.page(
             of: tenant.id,
@@ -106,6 +107,7 @@ struct Fixture {
             after: after,
             limit: limit,
             now: now,
+            enough: enough,
             deadline: deadline
         )
     }

@@ -33,22 +33,7 @@ struct EventsQuery: AsyncParsableCommand {
     func run() async throws {
         let filter = filter.filter(order: order)
         let events = try await AdminSettings().reading(tenant: tenant) { reading in
-            var events: [StoredEvent] = []
-            var after: EventPosition?
-            repeat {
-                let page = try await reading.reader.page(
-                    of: reading.tenant.id,
-                    retentionDays: reading.tenant.retentionDays,
-                    filter: filter,
-                    after: after,
-                    limit: min(1_000, limit - events.count),
-                    now: .now(),
-                    deadline: .now + .seconds(30)
-                )
-                events += page.events
-                after = page.next
-            } while after != nil && events.count < limit
-            return events
+            try await reading.events(filter, limit: limit)
         }
         EventPrinter(format: options.output).list(events)
     }
@@ -88,16 +73,8 @@ struct EventsTail: AsyncParsableCommand {
             var follower = EventFollower(reading, filter: filter)
             if follow { try await follower.skipWhatIsThere() }
             if lines > 0 {
-                let page = try await reading.reader.page(
-                    of: reading.tenant.id,
-                    retentionDays: reading.tenant.retentionDays,
-                    filter: filter,
-                    after: nil,
-                    limit: lines,
-                    now: .now(),
-                    deadline: .now + .seconds(30)
-                )
-                let events = follow ? page.events.filter { follower.hasSeen($0) || !follower.isRecent($0) } : page.events
+                let newest = try await reading.events(filter, limit: lines)
+                let events = follow ? newest.filter { follower.hasSeen($0) || !follower.isRecent($0) } : newest
                 for event in events.reversed() { printer.line(event) }
             }
             while follow {

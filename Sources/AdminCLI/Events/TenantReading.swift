@@ -1,3 +1,4 @@
+import EventCore
 import EventStore
 import Postgres
 
@@ -7,6 +8,26 @@ struct TenantReading: Sendable {
     let reader: EventReader
     let database: Database
     let configuration: ConnectionConfiguration
+
+    /// The first `limit` events, in the filter's order.
+    func events(_ filter: EventFilter, limit: Int) async throws -> [StoredEvent] {
+        var events: [StoredEvent] = []
+        var after: EventPosition?
+        repeat {
+            let page = try await reader.page(
+                of: tenant.id,
+                retentionDays: tenant.retentionDays,
+                filter: filter,
+                after: after,
+                limit: min(1_000, limit - events.count),
+                now: .now(),
+                deadline: .now + .seconds(30)
+            )
+            events += page.events
+            after = page.next
+        } while after != nil && events.count < limit
+        return events
+    }
 }
 
 extension AdminSettings {

@@ -19,7 +19,7 @@ package struct EventExport: Sendable {
     private var isFinished = false
     /// Rows given so far, those before `after` not counted.
     package private(set) var rows = 0
-    /// The last event that was given, or where this went on from.
+    /// Behind the last event that was given, or where this went on from.
     package private(set) var position: EventPosition?
 
     /// - Parameters:
@@ -66,7 +66,7 @@ package struct EventExport: Sendable {
             lines.append(event, isFirst: rows == 0, to: &text)
             rows += 1
         }
-        if let last = page.events.last { position = EventPosition(occurredAt: last.occurredAt, id: last.id) }
+        if let last = page.next ?? page.events.last.map({ EventPosition(occurredAt: $0.occurredAt, id: $0.id) }) { position = last }
         isStarted = true
         isFinished = page.next == nil
         if isFinished { text += lines.footer }

@@ -100,6 +100,6 @@ package struct StoredEvent: Sendable {
 /// A page of events, newest first.
 package struct EventPage: Sendable {
     package let events: [StoredEvent]
-    /// Nil when there is nothing behind this page.
+    /// Behind the last event, or where the page's time was over; nil when there is nothing behind it.
     package let next: EventPosition?
 }

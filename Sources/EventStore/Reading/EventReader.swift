@@ -19,10 +19,10 @@ package struct EventReader: Sendable {
         try await schemaCache.schemas(of: tenant)
     }
 
-    /// A page, in the filter's order; newest first unless it says otherwise. `occurred_at` is walked backwards in windows, so that a page out
-    /// of a few recent months never plans for the other hundred.
+    /// A page, in the filter's order; newest first unless it says otherwise.
     ///
-    /// A page also ends when it holds `maximumPageBytes`, for a row may hold a megabyte.
+    /// A page also ends when it holds `maximumPageBytes`, for a row may hold a megabyte, and when it took long: then it may have few events,
+    /// or none, and says where to go on all the same.
     /// Every event is in the newest shape of its schema, whichever version it was read with, and is filtered by that shape.
     ///
     /// - Parameters:
@@ -30,6 +30,7 @@ package struct EventReader: Sendable {
     ///   - after: the last position of the page before.
     ///   - limit: 1 and up.
     ///   - schemas: whose newest versions give the shape, where several pages are to have the same one; nil: those there are now.
+    ///   - enough: when the page ends with what was found by then; nil: when half of the time until the deadline is over.
     package func page(
         of tenant: TenantID,
         retentionDays: Int,
@@ -38,38 +39,38 @@ package struct EventReader: Sendable {
         after: EventPosition?,
         limit: Int,
         now: Timestamp,
+        enough: ContinuousClock.Instant? = nil,
         deadline: ContinuousClock.Instant
     ) async throws -> EventPage {
+        let begun = ContinuousClock.now
+        let enough = enough ?? begun + begun.duration(to: deadline) / 2
         let schemas = if let pinned { pinned } else { try await schemas(of: tenant) }
-        if filter.order == .oldestFirst {
-            return try await oldestFirst(
-                of: tenant,
-                retentionDays: retentionDays,
-                filter: filter,
-                schemas: schemas,
-                after: after,
-                limit: limit,
-                now: now,
-                deadline: deadline
-            )
-        }
         let queries = try filter.fields.map { try schemas.query($0) }
-        let oldest = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)
+        var start = max(filter.from ?? .oldestPossible, now.adding(days: -retentionDays), .oldestPossible)
         // Nothing is stored beyond 24 h ahead of the clock that received it; a day more for clocks that differ.
         var end = min(filter.to ?? .latestPossible, now.adding(days: 2))
-        if let after { end = min(end, after.occurredAt.next) }
+        if let after {
+            switch filter.order {
+            case .newestFirst: end = min(end, after.occurredAt.next)
+            case .oldestFirst: start = max(start, after.occurredAt)
+            }
+        }
+        let isIndexed = filter.type == nil && filter.source == nil && queries.allSatisfy(\.isIndexed)
+        var windows = EventWindows(filter.order, from: start, to: end, isIndexed: isIndexed, now: now)
         let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
-        var windows = Self.windowMonths[...]
-        while oldest < end, !found.isFull {
-            let start = windows.popFirst().map { max(oldest, Month(of: end.previous).start(monthsBack: $0 - 1)) } ?? oldest
-            try await collect(start..<end, of: tenant, filter, schemas, queries, after: after, into: found, deadline: deadline)
-            end = start
+        while let window = windows.next() {
+            let began = ContinuousClock.now
+            try await collect(window, of: tenant, filter, schemas, queries, after: after, into: found, deadline: deadline)
+            if found.isFull { break }
+            let ended = ContinuousClock.now
+            if ended >= enough { return EventPage(events: found.page.events, next: windows.position) }
+            windows.took(began.duration(to: ended))
         }
         return found.page
     }
 
     /// Adds a window's events to a page, in the filter's order, until the page is full or the window walked.
-    func collect(
+    private func collect(
         _ window: Range<Timestamp>,
         of tenant: TenantID,
         _ filter: EventFilter,
@@ -101,10 +102,6 @@ package struct EventReader: Sendable {
             position = walked.last
         }
     }
-
-    /// Months of the first windows; the last window has all that is left. Within one, PostgreSQL looks into month after month until it has
-    /// enough.
-    static let windowMonths = [1, 12]
 
     /// How many rows are asked for at once where not every one of them is known to match.
     static let candidates = 500

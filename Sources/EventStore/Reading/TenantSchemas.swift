@@ -81,6 +81,13 @@ package struct TenantSchemas: Sendable {
             }
         }
 
+        /// An index leads to the rows.
+        var isIndexed: Bool {
+            places.allSatisfy { place in
+                if case .slot = place { true } else { false }
+            }
+        }
+
         /// Where rows may match; each once.
         var places: [SchemaHistory.FieldQuery.Place] {
             var places: [SchemaHistory.FieldQuery.Place] = []

@@ -31,6 +31,16 @@ struct Month: Hashable, Sendable {
         }
         return Timestamp(microsecondsSince1970: Int64(month.firstDay) * 86_400_000_000)
     }
+
+    /// The start of the month that is `months` after this one (0: its own).
+    func start(monthsOn months: Int) -> Timestamp {
+        var month = self
+        for _ in 0..<max(0, months) {
+            // The 32nd of a month is in the next one.
+            month = Month(of: Timestamp(microsecondsSince1970: (Int64(month.firstDay) + 31) * 86_400_000_000))
+        }
+        return Timestamp(microsecondsSince1970: Int64(month.firstDay) * 86_400_000_000)
+    }
 }
 
 /// What `sluice.ensure_month` says.

@@ -1,0 +1,73 @@
+import EventCore
+
+/// The windows of `occurred_at` in which a page's events are looked for, one after the other in the filter's order.
+///
+/// Where an index finds the events, a page out of a few recent months never plans for the other hundred, and hardly more than one window is
+/// asked. Where rows are read and compared, windows grow as long as they are quick, so that a page can end between two of them.
+struct EventWindows {
+    /// Months of the first windows where an index leads; the last window has all that is left. Within one, PostgreSQL looks into month
+    /// after month until it has enough.
+    private static let indexedMonths = [1, 12]
+    /// In microseconds: an hour, and more than ten years.
+    private static let (firstSpan, lastSpan): (Int64, Int64) = (3_600_000_000, 4_000 * 86_400_000_000)
+    private static let quick = Duration.milliseconds(250)
+    private static let slow = Duration.seconds(1)
+
+    private let order: EventOrder
+    private let now: Timestamp
+    private var start: Timestamp
+    private var end: Timestamp
+    private var months: ArraySlice<Int>?
+    private var span = firstSpan
+
+    /// - Parameters:
+    ///   - start: of all windows.
+    ///   - end: of all windows; not in them.
+    ///   - isIndexed: hardly a row is looked at that does not match.
+    init(_ order: EventOrder, from start: Timestamp, to end: Timestamp, isIndexed: Bool, now: Timestamp) {
+        self.order = order
+        self.now = now
+        self.start = start
+        self.end = end
+        months = isIndexed ? Self.indexedMonths[...] : nil
+    }
+
+    /// The next window; nil when all were given.
+    mutating func next() -> Range<Timestamp>? {
+        guard start < end else { return nil }
+        let edge: Timestamp?
+        switch (order, months?.popFirst()) {
+        case (.newestFirst, let months?): edge = Month(of: end.previous).start(monthsBack: months - 1)
+        case (.oldestFirst, let months?): edge = Month(of: start).start(monthsOn: months)
+        case (_, nil) where months != nil: edge = nil
+        // Hardly anything lies ahead of the clock.
+        case (.newestFirst, nil): edge = min(end, now).adding(microseconds: -span)
+        case (.oldestFirst, nil): edge = start.adding(microseconds: span)
+        }
+        switch order {
+        case .newestFirst:
+            let edge = max(start, edge ?? start)
+            defer { end = edge }
+            return edge..<end
+        case .oldestFirst:
+            let edge = min(end, edge ?? end)
+            defer { start = edge }
+            return start..<edge
+        }
+    }
+
+    /// Tells how long the last window took.
+    mutating func took(_ time: Duration) {
+        if time < Self.quick { span = min(span * 4, Self.lastSpan) }
+        if time > Self.slow { span = max(span / 4, Self.firstSpan) }
+    }
+
+    /// Behind every event of the windows so far, before those of the next ones; nil when there are none. No event has such an id.
+    var position: EventPosition? {
+        guard start < end else { return nil }
+        return switch order {
+        case .newestFirst: EventPosition(occurredAt: end.previous, id: EventID(high: .max, low: .max))
+        case .oldestFirst: EventPosition(occurredAt: start, id: EventID(high: 0, low: 0))
+        }
+    }
+}

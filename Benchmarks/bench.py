@@ -20,6 +20,7 @@ from sluicebench.machine import describe_commit, describe_machine, file_system
 from sluicebench.options import Options
 from sluicebench.report import Report
 from sluicebench.response import fairness, latency
+from sluicebench.soak import soak
 from sluicebench.stream import stream
 from sluicebench.versus import bulk, single, slots, tokens
 
@@ -28,6 +29,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "single": single, "slots": slots, "tokens": tokens, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
     "history": history,
 }
+# An hour is only taken by name.
+LONG: dict[str, Benchmark] = {"soak": soak}
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,15 +41,16 @@ class Parser(argparse.ArgumentParser):
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="bench.py", description="Benchmarks of Sluice.")
-    parser.add_argument("benchmark", nargs="?", default="all", choices=[*BENCHMARKS, "all"])
+    parser.add_argument("benchmark", nargs="?", default="all", choices=[*BENCHMARKS, *LONG, "all"])
     parser.add_argument("--rounds", type=int, default=5, help="of single and bulk, each both ways (5)")
     parser.add_argument("--seconds", type=float, default=10, help="of each half of a round (10)")
     parser.add_argument("--warm-up", type=float, default=3, help="seconds before the first round (3)")
-    parser.add_argument("--rate", type=float, help="latency: requests a second (half of what single measures)")
+    parser.add_argument("--rate", type=float, help="latency, soak: requests a second (half of what single measures)")
     parser.add_argument("--latency-seconds", type=float, default=30)
     parser.add_argument("--small-mb", type=int, default=100, help="stream: the first body")
     parser.add_argument("--large-mb", type=int, default=1000, help="stream: the second body")
     parser.add_argument("--rows", type=int, default=10_000_000, help="history: events to begin with (10 million)")
+    parser.add_argument("--soak-seconds", type=float, default=3600, help="soak: how long (an hour)")
     parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path("/var/tmp"), help="where the database is made; no tmpfs")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
     return parser.parse_args(arguments)
@@ -56,7 +60,7 @@ def options_of(asked: argparse.Namespace) -> Options:
     return Options(
         scratch=asked.scratch, rounds=asked.rounds, seconds=asked.seconds, warm_up=asked.warm_up,
         rate=asked.rate, latency_seconds=asked.latency_seconds, small_mb=asked.small_mb, large_mb=asked.large_mb,
-        rows=asked.rows,
+        rows=asked.rows, soak_seconds=asked.soak_seconds,
     )
 
 
@@ -71,7 +75,7 @@ def run(name: str, options: Options, command: list[str]) -> Report:
     context: dict[str, object] = {"command": command, **describe_commit(), "machine": describe_machine(options.scratch)}
     report = Report(name, context)
     try:
-        BENCHMARKS[name](options, report)
+        (BENCHMARKS | LONG)[name](options, report)
     except Broken:
         # What was measured until then.
         report.print()

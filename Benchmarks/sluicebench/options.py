@@ -19,6 +19,7 @@ class Options:
     small_mb: int
     large_mb: int
     rows: int
+    soak_seconds: float
 
     def describe(self, server: Server) -> dict[str, object]:
         return {"postgres": describe_postgres(server)}

@@ -127,7 +127,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "LogLinesTests", dependencies: ["LogLines", "TestSupport", logging], swiftSettings: settings),
-        .testTarget(name: "EventCoreTests", dependencies: ["EventCore"], swiftSettings: settings),
+        .testTarget(name: "EventCoreTests", dependencies: ["EventCore", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "AccessTests",
             dependencies: ["Access", "EventCore", crypto, .product(name: "CryptoExtras", package: "swift-crypto")],

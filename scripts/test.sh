@@ -29,7 +29,7 @@ swift test --skip-build --disable-xctest --xunit-output "$report" \
     ${build_flags[@]+"${build_flags[@]}"} ${test_flags[@]+"${test_flags[@]}"} || status=$?
 
 if [ ! -s "$report" ]; then
-    echo "The run did not come to its end (swift test: exit status $status): see above for the test that stopped it."
+    echo "failed: the run did not come to its end (swift test: exit status $status): see above for the test that stopped it"
     echo "0 passed, 1 failed"
     exit 1
 fi
@@ -83,10 +83,10 @@ fi
 
 if [ "$skipped" -gt 0 ]; then echo "$skipped skipped (each with its reason above)"; fi
 if [ "$status" -ne 0 ] && [ "$swift_failed" -eq 0 ]; then
-    echo "swift test ended with exit status $status although no test failed: see above."
+    echo "failed: swift test ended with exit status $status although no test failed: see above" >> "$failures"
 fi
 if [ $((passed + failed)) -eq 0 ]; then
-    echo "No test ran."
+    echo "failed: no test ran" >> "$failures"
     status=1
 fi
 cat "$failures"

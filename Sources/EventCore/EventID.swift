@@ -39,6 +39,12 @@ package struct EventID: Hashable, Sendable {
     package var milliseconds: Int64 { Int64(high >> 16) }
 }
 
+extension EventID {
+    /// Before and behind every other id, in the order of PostgreSQL's `uuid`: whole UUIDs of version 8, which stand for no event.
+    package static let least = EventID(high: 0x8000, low: 0x8000_0000_0000_0000)
+    package static let greatest = EventID(high: 0xFFFF_FFFF_FFFF_8FFF, low: 0xBFFF_FFFF_FFFF_FFFF)
+}
+
 extension EventID: CustomStringConvertible {
     /// Canonical text: 36 characters, lower case.
     package var description: String {

@@ -41,6 +41,13 @@ package struct SchemaDocument: Hashable, Sendable {
     /// SHA-256 of the canonical form, 32 bytes.
     package let checksum: [UInt8]
 
+    /// A place that too many fields are read from. Nothing that holds this is published; what was, is read as it is.
+    package var crowdedPlace: JSONPointer? {
+        var readers: [JSONPointer: Int] = [:]
+        for pointer in fields.flatMap(\.from) { readers[pointer, default: 0] += 1 }
+        return readers.filter { $0.value > Self.mostFieldsOfOnePlace }.keys.min { $0.description < $1.description }
+    }
+
     init(name: String, id: JSONPointer?, core: Core, fields: [SchemaField], unknown: UnknownMembers) {
         self.name = name
         self.id = id

@@ -85,7 +85,8 @@ package struct Database: Sendable {
                 try await connection.forEachRow(
                     statement.query,
                     preamble: [reading, SetTenant(tenant: tenant).query],
-                    patience: max(.zero, ContinuousClock.now.duration(to: deadline))
+                    patience: max(.zero, ContinuousClock.now.duration(to: deadline)),
+                    deadline: deadline
                 ) { row in
                     guard take(try S.decode(row)) else { throw EnoughRead() }
                 }

@@ -32,7 +32,7 @@ extension Connection {
 
     private func awaitNotification(_ deadline: ContinuousClock.Instant) throws(PostgresError) -> Notification? {
         guard let connection = session?.pointer, !monitor.isClosing else { throw .closedHere }
-        guard !isStreaming else { throw PostgresError(.connectionBusy, "a result is being streamed") }
+        guard !isStreaming else { throw PostgresError(.connectionBusy, "a copy is being delivered") }
         defer { settle() }
         while true {
             if let notification = Self.takeNotification(connection) { return notification }

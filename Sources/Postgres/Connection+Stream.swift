@@ -8,22 +8,25 @@ extension Connection {
     /// committed after the last row. `take` runs on the connection's thread, so that no row costs a switch of threads. When it throws, the
     /// query is cancelled and its error rethrown; the connection is usable again, or closed.
     ///
-    /// - Parameter patience: the longest wait for the server to send the next row.
+    /// - Parameters:
+    ///   - patience: the longest wait for the server to send the next row.
+    ///   - deadline: for all rows together; nil: none.
     package func forEachRow(
         _ query: Query,
         preamble: [Query] = [],
         mode: TransactionMode = .readOnly,
         patience: Duration,
+        deadline: ContinuousClock.Instant? = nil,
         _ take: @Sendable (Row) throws -> Void
     ) async throws {
         let monitor = monitor
         try await withTaskCancellationHandler {
-            if preamble.isEmpty { return try self.stream(query, patience, take) }
+            if preamble.isEmpty { return try self.stream(query, patience, deadline, take) }
             let start = ContinuousClock.now + patience
             try self.beginTransaction(mode, start)
             do {
                 for query in preamble { _ = try self.run(query, start) }
-                try self.stream(query, patience, take)
+                try self.stream(query, patience, deadline, take)
             } catch {
                 self.rollBack()
                 throw error
@@ -34,14 +37,20 @@ extension Connection {
         }
     }
 
-    private func stream(_ query: Query, _ patience: Duration, _ take: (Row) throws -> Void) throws {
-        try start(query, ContinuousClock.now + patience)
+    private func stream(
+        _ query: Query,
+        _ patience: Duration,
+        _ deadline: ContinuousClock.Instant?,
+        _ take: (Row) throws -> Void
+    ) throws {
+        let next = { min(ContinuousClock.now + patience, deadline ?? ContinuousClock.now + patience) }
+        try start(query, next())
         guard let connection = session?.pointer else { throw PostgresError.closedHere }
         guard PQsetSingleRowMode(connection) == 1 else { throw sendFailure(connection) }
         var exchange = Exchange()
         do {
             while true {
-                try awaitResult(connection, ContinuousClock.now + patience)
+                try awaitResult(connection, next())
                 guard let result = PQgetResult(connection) else { break }
                 let handle = ResultHandle(result)
                 if handle.status == PGRES_SINGLE_TUPLE {

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Every call has a deadline and ends in time: on the caller's deadline or cancellation the server is asked to cancel,
 /// and if it does not answer within the configuration's `grace` the session is closed. One call runs at a time; calls made meanwhile wait for
-/// the thread, but for those made while a stream is being delivered, which throw `.connectionBusy`.
+/// the thread, but for those made while a copy is being delivered, which throw `.connectionBusy`.
 package actor Connection {
     nonisolated let thread: ConnectionThread
     /// The thread ends with the connection.
@@ -83,7 +83,7 @@ package actor Connection {
     /// The session, if an operation may begin on it.
     func begin(_ deadline: ContinuousClock.Instant) throws(PostgresError) -> OpaquePointer {
         guard let pointer = session?.pointer, !monitor.isClosing else { throw .closedHere }
-        guard !isStreaming else { throw PostgresError(.connectionBusy, "a result is being streamed") }
+        guard !isStreaming else { throw PostgresError(.connectionBusy, "a copy is being delivered") }
         if !isShielded, Task.isCancelled { throw .cancelled }
         guard ContinuousClock.now < capped(deadline) else { throw .deadlineExceeded }
         return pointer

@@ -71,6 +71,9 @@ package struct PostgresError: Error, Sendable {
         }
     }
 
+    /// The time that was given for it was over, here or in the server.
+    package var isOutOfTime: Bool { code == .deadlineExceeded || sqlState == .queryCanceled }
+
     private static func isTransient(_ state: SQLState) -> Bool {
         switch state {
         case .serializationFailure, .deadlockDetected, .lockNotAvailable, .idleInTransactionTimeout: true

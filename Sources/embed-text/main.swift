@@ -24,7 +24,10 @@ do {
         source += "(\(literal(name)),\n\(literal(text))),\n"
     }
     source += "    ]\n}\n"
-    try source.write(toFile: output, atomically: true, encoding: .utf8)
+    // What stays as it was is not compiled again: builds of every configuration run this, and write to the same place.
+    if (try? String(contentsOfFile: output, encoding: .utf8)) != source {
+        try source.write(toFile: output, atomically: true, encoding: .utf8)
+    }
 } catch {
     try? FileHandle.standardError.write(contentsOf: Data("embed-text: \(error)\n".utf8))
     exit(1)

@@ -122,6 +122,18 @@ import Testing
         let sum = try await ProcessSpawner.shared.run(ChildCommand("/usr/bin/sha256sum", [file], environment: [:]))
         #expect(sum.output.hasPrefix(JSONValue(resumed.output)["sha256"].string ?? "?"), "\(sum.output) \(resumed.output)")
 
+        // A place between two events, where a long search was when it was interrupted; and one that is none.
+        let after = try String(contentsOfFile: manifestPath, encoding: .utf8).replacing("\"complete\" : true", with: "\"complete\" : false")
+        for (id, status, says) in [(EventID.least.description, 0, "true"), ("00000000-0000-0000-0000-000000000000", 1, "no event's id")] {
+            try after.replacing(/"id" : "[^"]+"/, with: "\"id\" : \"\(id)\"").replacing(/"microseconds_since1970" : [0-9]+/) { match in
+                "\"microseconds_since1970\" : \((Int(match.output.split(separator: " ").last ?? "") ?? 0) + 1)"
+            }.write(toFile: manifestPath, atomically: true, encoding: .utf8)
+            let between = try await SluiceCommand.run(arguments + ["--resume"], on: scene.migrated)
+            #expect(between.status == .exited(Int32(status)) && between.output.contains(says), "\(between.output)")
+            let found = try await ExportTests.column("reason", of: file)
+            #expect(found == cells + ["later"], "nothing comes twice: \(found.count) of \(cells.count) and one; \(between.output)")
+        }
+
         try Data("not it".utf8).write(to: URL(filePath: file))
         try manifest.replacing("\"complete\" : true", with: "\"complete\" : false")
             .write(toFile: manifestPath, atomically: true, encoding: .utf8)

@@ -80,6 +80,44 @@ import Testing
         await scene.server.stop()
     }
 
+    /// PrivLog keeps a body's fields as they came, and its three reads give them back.
+    @Test func givesTheClientsBodiesBackFieldByField() async throws {
+        guard let samples = try SharedFiles.folder("samples/privileges-webhook") else { return }
+        let scene = try await Scene.make()
+        let header = ["X-API-Key": scene.query]
+        var stored = 0
+        for (name, bytes) in samples {
+            let body = String(decoding: bytes, as: UTF8.self)
+            let sent = JSONValue(body)
+            let reply = try await scene.server.post("/privileges", body, headers: ["X-API-Key": scene.ingest])
+            guard let serial = sent["custom_data"]["serial"].string, let user = sent["user"].string, let time = sent["timestamp"].string
+            else {
+                #expect(reply.status == 422, "PrivLog's events have a serial: \(name)")
+                continue
+            }
+            #expect(reply.status == 200, "\(name): \(reply.body)")
+            // What is sent once more is the event that is there; PrivLog had it twice.
+            guard reply.json["accepted"].int == 1 else { continue }
+            stored += 1
+            let person = try #require(user.addingPercentEncoding(withAllowedCharacters: .alphanumerics))
+            for path in ["by-serial/\(serial)", "by-user/\(person)", "by-time?start=\(time.dropLast())&end=\(time.dropLast())"] {
+                let answer = try await scene.server.get("/get-event-\(path)", headers: header)
+                let found = (0..<answer.json.count).map { answer.json[$0] }.filter { $0["timestamp"].string == time }
+                #expect(found.count == 1, "\(name), \(path): \(answer.body)")
+                guard let event = found.first else { continue }
+                #expect(event["custom_serial"].string == serial, "\(name), \(path)")
+                for field in ["event", "expires", "machine", "reason", "timestamp", "user"] {
+                    #expect(event[field].string == sent[field].string && event[field].string != nil, "\(name), \(path): \(field)")
+                }
+                for field in ["admin", "delayed"] {
+                    #expect(event[field].bool == sent[field].bool && event[field].bool != nil, "\(name), \(path): \(field)")
+                }
+            }
+        }
+        #expect(stored == 3)
+        await scene.server.stop()
+    }
+
     /// What is no value of the field's type is the value of no event.
     @Test func answersASerialOfAnotherTypeWithNothing() async throws {
         let scene = try await Scene.make()

@@ -1,4 +1,5 @@
 import EventCore
+import EventStore
 import Foundation
 import TestSupport
 import Testing
@@ -85,6 +86,61 @@ import Testing
             #expect(try await scene.server.get("/v1/stats?\(query)", key: scene.query).status == 400, "\(query)")
         }
         #expect(try await scene.server.get("/v1/stats", key: scene.ingest).status == 403)
+        await scene.server.stop()
+    }
+
+    /// A bucket begins with its minute, hour, day or month in UTC.
+    @Test(arguments: [("minute", 16, ":00Z"), ("hour", 13, ":00:00Z"), ("day", 10, "T00:00:00Z"), ("month", 7, "-01T00:00:00Z")])
+    func countsInBuckets(bucket: String, length: Int, rest: String) async throws {
+        let scene = try await Scene.make()
+        let bodies = [0, 1, -61, -3_700, -3_701, -90_000, -40 * 86_400, -400 * 86_400].map { Webhook.body(secondsLater: $0) }
+        let stored = try await scene.server.post("/v1/events", "[\(bodies.joined(separator: ","))]", key: scene.ingest)
+        #expect(stored.json["accepted"].int == bodies.count, "\(stored.body)")
+        var expected: [String: Int] = [:]
+        for body in bodies {
+            let time = try #require(JSONValue(body)["timestamp"].string)
+            expected[time.prefix(length) + rest, default: 0] += 1
+        }
+        let reply = try await scene.server.get("/v1/stats?bucket=\(bucket)", key: scene.query)
+        var counted: [String: Int] = [:]
+        for place in 0..<reply.json["buckets"].count {
+            let one = reply.json["buckets"][place]
+            counted[try #require(one["start"].string)] = one["count"].int
+        }
+        #expect(counted.filter { $0.value > 0 } == expected, "\(reply.body)")
+        await scene.server.stop()
+    }
+
+    @Test func filtersByEveryColumn() async throws {
+        let scene = try await Scene.make()
+        _ = try await scene.administration.createSource(tenant: "acme", slug: "other", profile: .generic, schemaName: "privileges-webhook")
+        let bodies = [("granted", "john", 0), ("revoked", "john", 10), ("granted", "zoë", 20)].map {
+            Webhook.body(event: $0.0, user: $0.1, secondsLater: $0.2)
+        }
+        let machine = try #require(JSONValue(bodies[0])["machine"].string)
+        for (place, body) in bodies.enumerated() {
+            let headers = place == 1 ? ["x-source-id": "other"] : [:]
+            let reply = try await scene.server.post("/v1/events", body, key: scene.ingest, headers: headers)
+            #expect(reply.json["accepted"].int == 1, "\(reply.body)")
+        }
+        let times = bodies.map { JSONValue($0)["timestamp"].string ?? "" }
+        let trials = [
+            ("", 3), ("type=corp.sap.privileges.granted", 2), ("actor=john", 2), ("actor=zo%C3%AB", 1), ("actor=John", 0),
+            ("machine=\(machine)", 3),
+            ("machine=none", 0), ("source=other", 1), ("source=default", 2), ("source=none", 0), ("from=\(times[1])", 2),
+            ("to=\(times[1])", 1),
+            ("from=\(times[0])&to=\(times[2])", 2), ("from=\(times[2])&to=\(times[0])", 0),
+            ("actor=john&source=other&type=corp.sap.privileges.revoked", 1),
+            ("actor=john&source=default&type=corp.sap.privileges.revoked", 0),
+        ]
+        for (query, count) in trials {
+            for order in ["desc", "asc"] {
+                let reply = try await scene.server.get("/v1/events?order=\(order)&\(query)", key: scene.query)
+                #expect(reply.status == 200 && reply.json["data"].count == count, "\(query): \(reply.body)")
+            }
+            let export = try await scene.server.get("/v1/export?format=ndjson&\(query)", key: scene.query)
+            #expect(export.body.split(separator: "\n").count == count, "\(query): \(export.body)")
+        }
         await scene.server.stop()
     }
 }

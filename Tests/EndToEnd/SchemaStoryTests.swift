@@ -217,6 +217,8 @@ import Testing
         )
         #expect(unpublished == "0")
         #expect(try await scene.migrated.psql("SELECT count(*) FROM schemas") == "11")
+        let versions = try await scene.migrated.psql("SELECT count(DISTINCT version_no) FROM events")
+        #expect((Int(versions) ?? 0) > 1, "versions changed while events came")
         await scene.server.stop()
     }
 }

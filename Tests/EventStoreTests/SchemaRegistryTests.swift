@@ -70,6 +70,21 @@ import Testing
         }
     }
 
+    /// A record's largest value would be stored once for each field that reads it. What was published before stays readable.
+    @Test func publishesNoDocumentWhoseFieldsCrowdOnOnePlace() async throws {
+        let fixture = try await Fixture.make()
+        let fields = { (count: Int) in (0..<count).map { "f\($0): { from: /shared, type: string }" }.joined(separator: "\n  ") }
+        do {
+            _ = try await fixture.administration.applySchema(tenant: "acme", document: Self.document(fields(9)))
+            Issue.record("applied")
+        } catch let error as StoreError {
+            #expect(error.code == .invalid && error.description.contains("`/shared`"), "\(error)")
+        }
+        _ = try await fixture.administration.applySchema(tenant: "acme", document: Self.document(fields(8)))
+        let old = try Self.document(fields(9)).canonicalForm
+        #expect(try SchemaDocument(yaml: old).fields.count == 9)
+    }
+
     @Test func planningChangesNothing() async throws {
         let fixture = try await Fixture.make()
         let registry = SchemaRegistry(try await fixture.administration.access(tenant: "acme"))

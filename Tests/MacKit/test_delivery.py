@@ -226,6 +226,11 @@ class DeliveryTests(unittest.TestCase):
         status, answer = self.server.request("GET", "/v1/events?machine=12345678-1234-1234-1234-123456789012", query)
         rows = json.loads(answer)["data"]
         self.assertEqual((status, len(rows)), (200, 3))
+        for path, count in (("/v1/events?serial=C02X8XXXA1B2", 3), ("/v1/events?actor=zo%C3%AB%20%F0%9F%98%80", 2), ("/v1/events?admin=true", 2)):
+            status, answer = self.server.request("GET", path, query)
+            self.assertEqual((status, len(json.loads(answer)["data"])), (200, count), path)
+        status, answer = self.server.request("GET", "/get-event-by-serial/C02X8XXXA1B2", query)
+        self.assertEqual((status, len(json.loads(answer))), (200, 3), "PrivLog's route finds both")
         by_schema = {row["schema"].split("@")[0].split("/")[0].split(" ")[0]: row for row in rows}
         self.assertEqual(len(by_schema), 2, "one schema each")
         first, second = by_schema.values()

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 @testable import Postgres
 import Synchronization
@@ -97,6 +98,49 @@ import Testing
         #expect(seen.withLock { $0 } == ["7on"])
         #expect(connection.isUsable)
         #expect(try await connection.value("SELECT coalesce(current_setting('app.tenant', true), '')", as: String.self) == "")
+        await connection.close()
+    }
+
+    /// The server cannot run ahead: it is held up while a row is being taken.
+    @Test func holdsTheServerBackWhileTaking() async throws {
+        let connection = try await connect()
+        let observer = try await connect(connection.configuration)
+        let pid = connection.serverBackendPID
+        let rows = Shared(0)
+        let mayGoOn = DispatchSemaphore(value: 0)
+        let streaming = Task {
+            try await stream(connection, 200_000) { _ in
+                // The thread is the connection's own: nobody else is kept waiting.
+                let count = rows.withLock { rows in
+                    rows += 1
+                    return rows
+                }
+                if count == 1 {
+                    mayGoOn.wait()
+                }
+            }
+        }
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'ClientWrite'"
+        let isHeldBack = try await eventually { try await observer.value(sql, bindings(pid), as: Int64.self) == 1 }
+        mayGoOn.signal()
+        try await streaming.value
+        #expect(isHeldBack)
+        #expect(rows.withLock { $0 } == 200_000)
+        await connection.close()
+        await observer.close()
+    }
+
+    @Test func endsWithItsDeadlineThoughRowsKeepComing() async throws {
+        let connection = try await connect()
+        let error = await postgresError {
+            try await connection.forEachRow(
+                Query("SELECT pg_sleep(0.05) IS NULL FROM generate_series(1, 1000)"),
+                patience: .seconds(20),
+                deadline: .now + .milliseconds(300)
+            ) { _ in }
+        }
+        #expect(error?.code == .deadlineExceeded)
+        #expect(connection.isUsable)
         await connection.close()
     }
 

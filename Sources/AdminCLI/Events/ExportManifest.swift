@@ -30,7 +30,7 @@ struct ExportManifest: Codable, Equatable, Sendable {
     var rows: Int
     var bytes: Int
     var sha256: String
-    /// Of the last of these rows.
+    /// Behind the last of these rows, or further: where the search was.
     var last: Position?
     /// Nothing is missing.
     var complete: Bool

@@ -8,8 +8,8 @@ import Foundation
 /// Now and then the file is brought to a point from which it can be gone on with: the gzip member ends, the bytes are on the disk, and
 /// only then the manifest says so.
 final class ExportOutput {
-    /// Rows between two such points.
-    private static let checkpointRows = 50_000
+    /// Rows between two such points; or time, where a search finds few.
+    private static let (checkpointRows, checkpointTime) = (50_000, Duration.seconds(60))
 
     private let descriptor: Int32
     private let path: String?
@@ -18,14 +18,15 @@ final class ExportOutput {
     private var hash: SHA256
     private var encoder: GzipEncoder?
     private var written: (rows: Int, position: EventPosition?)
+    private var lastCheckpoint = ContinuousClock.now
 
-    private init(_ descriptor: Int32, path: String?, manifest: ExportManifest, hash: SHA256) {
+    private init(_ descriptor: Int32, path: String?, manifest: ExportManifest, hash: SHA256, position: EventPosition? = nil) {
         self.descriptor = descriptor
         self.path = path
         self.manifest = manifest
         self.hash = hash
         bytes = manifest.bytes
-        written = (manifest.rows, manifest.last.flatMap(Self.position))
+        written = (manifest.rows, position)
     }
 
     deinit {
@@ -56,9 +57,12 @@ final class ExportOutput {
         guard manifest.settings.isLike(settings) else {
             throw Failure("\(path) was begun with other options, which its manifest tells: give the same", exitCode: Failure.askedWrongly)
         }
+        let position = try manifest.last.map(Self.position)
+        // Without a place every row would come once more.
+        guard position != nil || manifest.rows == 0 else { throw Failure("the manifest of \(path) says of no place where to go on") }
         let descriptor = open(path, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { throw Failure("\(path) cannot be opened: \(String(cString: strerror(errno)))") }
-        let output = ExportOutput(descriptor, path: path, manifest: manifest, hash: SHA256())
+        let output = ExportOutput(descriptor, path: path, manifest: manifest, hash: SHA256(), position: position)
         try output.readAgain()
         return output
     }
@@ -69,12 +73,14 @@ final class ExportOutput {
 
     /// - Parameters:
     ///   - rows: in the file, with these.
-    ///   - position: of the last of them.
+    ///   - position: behind the last of them, or further.
     func write(_ text: [UInt8], rows: Int, position: EventPosition?) throws {
         if manifest.settings.gzip, encoder == nil { encoder = try GzipEncoder() }
         try append(encoder?.encode(text) ?? text)
         written = (rows, position)
-        if rows - manifest.rows >= Self.checkpointRows { try checkpoint(complete: false) }
+        if rows - manifest.rows >= Self.checkpointRows || ContinuousClock.now - lastCheckpoint >= Self.checkpointTime {
+            try checkpoint(complete: false)
+        }
     }
 
     func finish() throws {
@@ -91,6 +97,7 @@ final class ExportOutput {
         manifest.sha256 = Self.hex(hash)
         manifest.last = written.position.map { .init(microsecondsSince1970: $0.occurredAt.microsecondsSince1970, id: $0.id.description) }
         manifest.complete = complete
+        lastCheckpoint = .now
         try manifest.write(ExportManifest.path(beside: path))
     }
 
@@ -133,7 +140,8 @@ final class ExportOutput {
         }.joined()
     }
 
-    private static func position(_ last: ExportManifest.Position) -> EventPosition? {
-        EventID(last.id).map { EventPosition(occurredAt: Timestamp(microsecondsSince1970: last.microsecondsSince1970), id: $0) }
+    private static func position(_ last: ExportManifest.Position) throws -> EventPosition {
+        guard let id = EventID(last.id) else { throw Failure("the manifest's `last` has no event's id: \(last.id)") }
+        return EventPosition(occurredAt: Timestamp(microsecondsSince1970: last.microsecondsSince1970), id: id)
     }
 }

@@ -13,19 +13,25 @@ struct ExportProgress {
 
     mutating func show(rows: Int, bytes: Int, at time: Timestamp?) {
         guard let time else { return }
-        // The first page's events are the oldest: what lies before them is no part of the way.
+        // Where the first page ended: what lies before it is no part of the way.
         let begun = from ?? time
         from = begun
         let seconds = Self.seconds(ContinuousClock.now - started)
         let share = Self.share(time, of: begun, to)
         line.show(
-            "\(rows) rows, \(Int(Double(rows) / max(seconds, 0.001)))/s, \(bytes / 1_000_000) MB, \(Int(share * 100)) %"
+            "\(Self.bar(share)) \(rows) rows, \(Int(Double(rows) / max(seconds, 0.001)))/s, \(bytes / 1_000_000) MB, \(Int(share * 100)) %"
                 + (share > 0.01 ? ", about \(Int(seconds / share - seconds)) s left" : "")
         )
     }
 
     mutating func end() {
         line.end()
+    }
+
+    private static func bar(_ share: Double) -> String {
+        let width = 20
+        let done = Int(share * Double(width))
+        return "[" + String(repeating: "#", count: done) + String(repeating: "-", count: width - done) + "]"
     }
 
     private static func share(_ time: Timestamp, of from: Timestamp, _ to: Timestamp) -> Double {

@@ -185,7 +185,7 @@ package struct Retention: Sendable {
 }
 
 extension Connection {
-    /// One batch of what is deleted, and a rest as long as it took. Who is told to stop then learns what the batch did all the same.
+    /// One batch of what is deleted, and a rest as long as it took. Who is told to stop in that rest learns what this batch did all the same.
     func batch<T: Sendable>(_ body: @Sendable (isolated Connection, ContinuousClock.Instant) throws -> T) async throws -> T {
         try Task.checkCancellation()
         let started = ContinuousClock.now

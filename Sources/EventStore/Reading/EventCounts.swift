@@ -99,7 +99,7 @@ extension EventReader {
         let enough = ContinuousClock.now + ContinuousClock.now.duration(to: deadline) / 2
         var counts = EventCounts()
         var after: EventPosition?
-        while counts.rows < EventCounts.maximumRows, counts.rows == 0 || ContinuousClock.now < enough {
+        repeat {
             let page = try await page(
                 of: tenant,
                 retentionDays: retentionDays,
@@ -107,6 +107,7 @@ extension EventReader {
                 after: after,
                 limit: min(2_000, EventCounts.maximumRows - counts.rows),
                 now: now,
+                enough: enough,
                 deadline: deadline
             )
             for event in page.events { counts.count(event, bucket: bucket, value: value) }
@@ -115,7 +116,7 @@ extension EventReader {
                 break
             }
             after = next
-        }
+        } while counts.rows < EventCounts.maximumRows && ContinuousClock.now < enough
         return counts
     }
 }

@@ -50,7 +50,7 @@ package struct EventFilter: Sendable, Equatable {
     }
 }
 
-/// Where a page ends: the sort key of its last event.
+/// Where a page ends: the sort key of its last event, or one between two events.
 package struct EventPosition: Sendable, Equatable {
     package let occurredAt: Timestamp
     package let id: EventID
@@ -97,7 +97,7 @@ package struct StoredEvent: Sendable {
     }
 }
 
-/// A page of events, newest first.
+/// A page of events, in the filter's order.
 package struct EventPage: Sendable {
     package let events: [StoredEvent]
     /// Behind the last event, or where the page's time was over; nil when there is nothing behind it.

@@ -55,51 +55,80 @@ package struct EventReader: Sendable {
             case .oldestFirst: start = max(start, after.occurredAt)
             }
         }
-        let isIndexed = filter.type == nil && filter.source == nil && queries.allSatisfy(\.isIndexed)
-        var windows = EventWindows(filter.order, from: start, to: end, isIndexed: isIndexed, now: now)
+        var windows = EventWindows(filter.order, from: start, to: end, Self.search(filter, queries), now: now)
         let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
+        // What is left then is for the answer.
+        let latest = enough + enough.duration(to: deadline) / 2
+        var isFirst = true
         while let window = windows.next() {
             let began = ContinuousClock.now
-            try await collect(window, of: tenant, filter, schemas, queries, after: after, into: found, deadline: deadline)
+            let walk = Walk(tenant: tenant, filter: filter, schemas: schemas, queries: queries, window: window)
+            let stopped: EventPosition?
+            do {
+                stopped = try await collect(walk, after: after, into: found, enough: enough, deadline: isFirst ? deadline : latest)
+            } catch let error as PostgresError where !isFirst && error.isOutOfTime {
+                // It was larger than those before it. What it gave so far is right; the next page looks there hour by hour.
+                return EventPage(events: found.page.events, next: found.last ?? windows.positionBefore)
+            }
             if found.isFull { break }
+            if let stopped { return EventPage(events: found.page.events, next: stopped) }
             let ended = ContinuousClock.now
             if ended >= enough { return EventPage(events: found.page.events, next: windows.position) }
             windows.took(began.duration(to: ended))
+            isFirst = false
         }
         return found.page
     }
 
+    /// How the filter's events are found: of several conditions PostgreSQL's index serves one.
+    private static func search(_ filter: EventFilter, _ queries: [TenantSchemas.FieldQuery]) -> EventWindows.Search {
+        let led = [filter.actor != nil, filter.machine != nil].count(where: { $0 }) + queries.count(where: \.isIndexed)
+        let read = [filter.type != nil, filter.source != nil].count(where: { $0 }) + queries.count(where: { !$0.isIndexed })
+        return led + read <= 1 && read == 0 ? .led : led > 0 ? .partlyLed : .reading
+    }
+
+    /// What is walked for a page.
+    private struct Walk {
+        let tenant: TenantID
+        let filter: EventFilter
+        let schemas: TenantSchemas
+        let queries: [TenantSchemas.FieldQuery]
+        let window: Range<Timestamp>
+    }
+
     /// Adds a window's events to a page, in the filter's order, until the page is full or the window walked.
+    ///
+    /// - Returns: where the window was left because it was `enough`; else nil.
     private func collect(
-        _ window: Range<Timestamp>,
-        of tenant: TenantID,
-        _ filter: EventFilter,
-        _ schemas: TenantSchemas,
-        _ queries: [TenantSchemas.FieldQuery],
+        _ walk: Walk,
         after: EventPosition?,
         into found: PageBuilder,
+        enough: ContinuousClock.Instant,
         deadline: ContinuousClock.Instant
-    ) async throws {
-        let isExact = queries.allSatisfy(\.isExact)
+    ) async throws -> EventPosition? {
+        let isExact = walk.queries.allSatisfy(\.isExact)
         var position = after
         while true {
             let most = max(found.maximumRows + 1 - found.count, isExact ? 0 : Self.candidates)
             let query = SelectEvents(
-                tenant: tenant,
-                filter: filter,
-                window: window,
+                tenant: walk.tenant,
+                filter: walk.filter,
+                window: walk.window,
                 after: position,
-                fields: queries.map(\.places),
+                fields: walk.queries.map(\.places),
                 limit: most
             )
             let walked = WalkedRows()
-            try await database.stream(query, as: tenant, deadline: deadline) { event in
+            try await database.stream(query, as: walk.tenant, deadline: deadline) { event in
                 walked.add(event)
-                return schemas.shaped(event, queries).map(found.add) ?? true
+                let goesOn = walk.schemas.shaped(event, walk.queries).map(found.add) ?? true
+                // Behind the last row there is nothing to call off.
+                return goesOn || walked.count == most
             }
             // Rows that only might have matched leave room for those behind them.
-            guard !found.isFull, walked.count == most else { return }
+            guard !found.isFull, walked.count == most else { return nil }
             position = walked.last
+            if ContinuousClock.now >= enough { return position }
         }
     }
 

@@ -3,13 +3,13 @@ import EventCore
 /// The windows of `occurred_at` in which a page's events are looked for, one after the other in the filter's order.
 ///
 /// Where an index finds the events, a page out of a few recent months never plans for the other hundred, and hardly more than one window is
-/// asked. Where rows are read and compared, windows grow as long as they are quick, so that a page can end between two of them.
+/// asked. Where rows may be read in vain, windows grow as long as they are quick, so that a page can end between two of them.
 struct EventWindows {
     /// Months of the first windows where an index leads; the last window has all that is left. Within one, PostgreSQL looks into month
     /// after month until it has enough.
     private static let indexedMonths = [1, 12]
-    /// In microseconds: an hour, and more than ten years.
-    private static let (firstSpan, lastSpan): (Int64, Int64) = (3_600_000_000, 4_000 * 86_400_000_000)
+    /// In microseconds: an hour, a month, and more than ten years.
+    private static let (hour, month, decade): (Int64, Int64, Int64) = (3_600_000_000, 31 * 86_400_000_000, 4_000 * 86_400_000_000)
     private static let quick = Duration.milliseconds(250)
     private static let slow = Duration.seconds(1)
 
@@ -18,18 +18,30 @@ struct EventWindows {
     private var start: Timestamp
     private var end: Timestamp
     private var months: ArraySlice<Int>?
-    private var span = firstSpan
+    private var span: Int64
+    /// Where the last window that was given began to be walked.
+    private var edge: Timestamp?
+
+    /// How rows are found.
+    enum Search {
+        /// An index leads to them, and hardly to others.
+        case led
+        /// An index leads to rows of which many may be others.
+        case partlyLed
+        /// Row after row is looked at.
+        case reading
+    }
 
     /// - Parameters:
     ///   - start: of all windows.
     ///   - end: of all windows; not in them.
-    ///   - isIndexed: hardly a row is looked at that does not match.
-    init(_ order: EventOrder, from start: Timestamp, to end: Timestamp, isIndexed: Bool, now: Timestamp) {
+    init(_ order: EventOrder, from start: Timestamp, to end: Timestamp, _ search: Search, now: Timestamp) {
         self.order = order
         self.now = now
         self.start = start
         self.end = end
-        months = isIndexed ? Self.indexedMonths[...] : nil
+        months = search == .led ? Self.indexedMonths[...] : nil
+        span = search == .partlyLed ? Self.month : Self.hour
     }
 
     /// The next window; nil when all were given.
@@ -47,10 +59,12 @@ struct EventWindows {
         switch order {
         case .newestFirst:
             let edge = max(start, edge ?? start)
+            self.edge = end
             defer { end = edge }
             return edge..<end
         case .oldestFirst:
             let edge = min(end, edge ?? end)
+            self.edge = start
             defer { start = edge }
             return start..<edge
         }
@@ -58,16 +72,23 @@ struct EventWindows {
 
     /// Tells how long the last window took.
     mutating func took(_ time: Duration) {
-        if time < Self.quick { span = min(span * 4, Self.lastSpan) }
-        if time > Self.slow { span = max(span / 4, Self.firstSpan) }
+        if time < Self.quick { span = min(span * 4, Self.decade) }
+        if time > Self.slow { span = max(span / 4, Self.hour) }
     }
 
-    /// Behind every event of the windows so far, before those of the next ones; nil when there are none. No event has such an id.
+    /// Behind every event of the windows so far, before those of the next ones; nil when there are none.
     var position: EventPosition? {
         guard start < end else { return nil }
-        return switch order {
-        case .newestFirst: EventPosition(occurredAt: end.previous, id: EventID(high: .max, low: .max))
-        case .oldestFirst: EventPosition(occurredAt: start, id: EventID(high: 0, low: 0))
+        return order == .newestFirst ? position(at: end) : position(at: start)
+    }
+
+    /// As `position`, but before the window that was given last: it was not walked to its end.
+    var positionBefore: EventPosition? { edge.map(position(at:)) }
+
+    private func position(at edge: Timestamp) -> EventPosition {
+        switch order {
+        case .newestFirst: EventPosition(occurredAt: edge.previous, id: .greatest)
+        case .oldestFirst: EventPosition(occurredAt: edge, id: .least)
         }
     }
 }

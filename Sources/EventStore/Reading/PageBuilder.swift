@@ -31,6 +31,9 @@ final class PageBuilder: Sendable {
     }
 
     var count: Int { state.withLock { $0.events.count } }
+    var last: EventPosition? {
+        state.withLock { $0.events.last.map { EventPosition(occurredAt: $0.occurredAt, id: $0.id) } }
+    }
     var isFull: Bool { state.withLock { $0.hasMore } }
 
     /// Whether more may come. The row after the last tells that there is another page.

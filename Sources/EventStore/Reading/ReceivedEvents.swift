@@ -39,7 +39,11 @@ extension EventReader {
             limit: limit + 1
         )
         let page = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
-        try await database.stream(query, as: tenant, deadline: deadline, page.add)
+        let walked = WalkedRows()
+        try await database.stream(query, as: tenant, deadline: deadline) { event in
+            walked.add(event)
+            return page.add(event) || walked.count == query.limit
+        }
         let rows = page.page.events
         let last = page.isFull ? rows.last.map { ReceivedPosition(receivedAt: $0.receivedAt, id: $0.id) } : nil
         return (rows.compactMap { schemas.shaped($0, queries) }.filter(filter.matchesColumns), last)

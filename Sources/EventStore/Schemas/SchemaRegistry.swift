@@ -88,6 +88,12 @@ extension Connection {
     ) throws -> SchemaPlan {
         try take(.reading, of: access, deadline: deadline)
         let before = try execute(ListSchemas(tenant: access.tenant, schemaName: document.name, limit: 1), deadline: deadline).first
+        if let place = document.crowdedPlace, before?.checksum != document.checksum {
+            throw StoreError(
+                .invalid,
+                "more than \(SchemaDocument.mostFieldsOfOnePlace) fields are read from `\(place)`, and each would store its value once more"
+            )
+        }
         let slots = SlotPlan(document, given: try execute(ListSlots(tenant: access.tenant), deadline: deadline))
         if let refusal = slots.refusal { throw StoreError(.exhausted, "\(access.slug): \(refusal)") }
         var version = SchemaVersion.first

@@ -75,6 +75,11 @@ enum BodyOfPages {
     /// The server stops before the body is whole.
     private struct Stopping: Error {}
 
+    /// A search that finds nothing for so long ends: whether its reader is still there shows when something is sent only.
+    private static let longestSilence = Duration.seconds(600)
+
+    private struct NothingFound: Error {}
+
     /// - Parameter deadline: for the database, for each page.
     /// - Throws: what the first page's query throws: then nothing is sent yet.
     static func response(_ export: EventExport, isGzip: Bool, deadline: Duration) async throws -> Response {
@@ -84,12 +89,17 @@ enum BodyOfPages {
         let body = ResponseBody { writer in
             var page = try beginning.take()
             let encoder = isGzip ? try GzipEncoder() : nil
+            var lastSent = ContinuousClock.now
             while let text = page.text {
                 // The next page is made while this one is on its way.
                 let current = page
                 async let following = current.following(deadline: .now + deadline)
                 let bytes = try encoder?.encode(text) ?? text
-                if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
+                if !bytes.isEmpty {
+                    try await writer.write(ByteBuffer(bytes: bytes))
+                    lastSent = .now
+                }
+                if ContinuousClock.now - lastSent > Self.longestSilence { throw NothingFound() }
                 if Task.isShuttingDownGracefully { throw Stopping() }
                 page = try await following
             }

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Files that only the project's workplace has: `$SLUICE_SHARED`, else `../shared` from the package's root.
-enum SharedFiles {
+package enum SharedFiles {
     private static let root: URL = {
         if let path = ProcessInfo.processInfo.environment["SLUICE_SHARED"] { return URL(filePath: path) }
         let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -9,7 +9,7 @@ enum SharedFiles {
     }()
 
     /// The files of a folder by name, or nil, said loudly, when there is no such folder.
-    static func folder(_ path: String) throws -> [(name: String, bytes: [UInt8])]? {
+    package static func folder(_ path: String) throws -> [(name: String, bytes: [UInt8])]? {
         let folder = root.appending(path: path)
         guard FileManager.default.fileExists(atPath: folder.path(percentEncoded: false)) else {
             print(

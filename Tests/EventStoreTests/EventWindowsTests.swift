@@ -1,0 +1,49 @@
+import EventCore
+import Testing
+
+@testable import EventStore
+
+@Suite struct EventWindowsTests {
+    private static let now = Timestamp(microsecondsSince1970: 1_795_000_000_000_000)
+    private static let hour: Int64 = 3_600_000_000
+    /// From and to, in microseconds from now.
+    private static let ranges: [(Int64, Int64)] = [
+        (-90 * 24 * hour, 48 * hour), (-3_650 * 24 * hour, 48 * hour), (-1, 0), (0, 1), (hour, 48 * hour), (-5, -5), (10, -10),
+    ]
+
+    /// Windows adjoin, in order, from one end to the other, however long each took.
+    @Test(arguments: [EventOrder.newestFirst, .oldestFirst], [EventWindows.Search.led, .partlyLed, .reading])
+    func coverAllOnce(order: EventOrder, search: EventWindows.Search) {
+        for (from, to) in Self.ranges {
+            for times in [[Duration.zero], [.seconds(2)], [.zero, .zero, .zero, .seconds(2), .milliseconds(500)]] {
+                let (start, end) = (Self.now.adding(microseconds: from), Self.now.adding(microseconds: to))
+                var windows = EventWindows(order, from: start, to: end, search, now: Self.now)
+                var edge = order == .newestFirst ? end : start
+                var count = 0
+                while let window = windows.next(), count < 100_000 {
+                    #expect(!window.isEmpty)
+                    #expect((order == .newestFirst ? window.upperBound : window.lowerBound) == edge)
+                    let before = order == .newestFirst ? edge.previous : edge
+                    #expect(windows.positionBefore?.occurredAt == before)
+                    edge = order == .newestFirst ? window.lowerBound : window.upperBound
+                    windows.took(times[count % times.count])
+                    count += 1
+                }
+                #expect(edge == (order == .newestFirst ? min(start, end) : max(start, end)) || from >= to)
+                #expect((count == 0) == (from >= to) && windows.position == nil)
+            }
+        }
+    }
+
+    @Test func growWhileTheyAreQuickAndShrinkWhenTheyAreSlow() throws {
+        var windows = EventWindows(.oldestFirst, from: Self.now.adding(days: -3_000), to: Self.now, .reading, now: Self.now)
+        var lengths: [Int64] = []
+        for time in [Duration.zero, .zero, .milliseconds(500), .seconds(2), .seconds(2), .seconds(2)] {
+            let next = windows.next()
+            let window = try #require(next)
+            lengths.append((window.upperBound.microsecondsSince1970 - window.lowerBound.microsecondsSince1970) / Self.hour)
+            windows.took(time)
+        }
+        #expect(lengths == [1, 4, 16, 16, 4, 1])
+    }
+}

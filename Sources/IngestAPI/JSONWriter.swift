@@ -41,6 +41,10 @@ struct JSONWriter: Sendable {
         element { $0.buffer.writeBytes(json) }
     }
 
+    mutating func element(_ value: String) {
+        element { $0.string(value) }
+    }
+
     /// Starts the next element of an array.
     mutating func element(_ value: (inout JSONWriter) -> Void) {
         separate()

@@ -69,6 +69,7 @@ struct SchemaRoutes: Sendable {
         } catch let error as StoreError {
             switch error.code {
             case .breaking: throw Problem(.conflict, "breaking_change", "\(Self.reasons(error)) ?allow_breaking=1 applies it all the same.")
+            case .invalid: throw Problem(.unprocessableContent, "invalid_schema", error.description)
             case .exhausted: throw Problem(.conflict, "slots_exhausted", error.description)
             case .full: throw Problem(.conflict, "schema_limit", error.description)
             default: throw error
@@ -151,6 +152,14 @@ extension JSONWriter {
         }
     }
 
+    private mutating func names(_ key: String, _ names: [String]) {
+        member(key) { json in
+            json.array { json in
+                for name in names { json.element(name) }
+            }
+        }
+    }
+
     fileprivate mutating func plan(_ plan: SchemaPlan, inForce: SchemaVersionRecord?, isDry: Bool) {
         object { json in
             json.member("name", plan.document.name)
@@ -181,6 +190,9 @@ extension JSONWriter {
                     for (field, slot) in plan.slots.byField.sorted(by: { $0.value < $1.value }) { json.member(field, "k\(slot)") }
                 }
             }
+            json.names("slots_taken", plan.slots.taken.map(\.field))
+            json.names("to_fill", plan.toFill.map(\.field))
+            json.member("becomes_default", json: Array("\(plan.isAdopted)".utf8))
         }
     }
 }

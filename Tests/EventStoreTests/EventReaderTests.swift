@@ -60,6 +60,36 @@ import Testing
         #expect(pages > 12, "some ended for their time")
     }
 
+    /// Over at most a stated number of the newest rows, and it says so.
+    @Test func countsNoMoreThanItSays() async throws {
+        let fixture = try await Fixture.make()
+        // Ahead of the clock: the month after this one is there at all times.
+        try await fixture.migrated.psql(
+            """
+            INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, type, fields, extra)
+            SELECT \(fixture.acme.id.rawValue), now() + n * interval '1 millisecond', gen_random_uuid(), now(), 1, 0,
+                   CASE WHEN n <= 10 THEN 'old' ELSE 'new' END, '{}', '{}'
+            FROM generate_series(1, \(EventCounts.maximumRows + 10)) n
+            """
+        )
+        let count = { (type: String?) in
+            try await fixture.reader.counts(
+                of: fixture.acme.id,
+                retentionDays: 3650,
+                filter: EventFilter(type: type),
+                bucket: .month,
+                value: .type,
+                now: fixture.now,
+                deadline: .now + .seconds(300)
+            )
+        }
+        let all = try await count(nil)
+        #expect(all.rows == EventCounts.maximumRows && !all.isComplete)
+        #expect(all.top(5).map(\.value) == ["new"], "the newest are counted")
+        let old = try await count("old")
+        #expect(old.rows == 10 && old.isComplete)
+    }
+
     @Test func endsAPageThatHoldsManyBytes() async throws {
         let fixture = try await Fixture.make()
         let events = (0..<30).map {

@@ -12,12 +12,12 @@ import Testing
     ]
 
     /// Windows adjoin, in order, from one end to the other, however long each took.
-    @Test(arguments: [EventOrder.newestFirst, .oldestFirst], [EventWindows.Search.led, .partlyLed, .reading])
-    func coverAllOnce(order: EventOrder, search: EventWindows.Search) {
+    @Test(arguments: [EventOrder.newestFirst, .oldestFirst], [true, false])
+    func coverAllOnce(order: EventOrder, isLed: Bool) {
         for (from, to) in Self.ranges {
             for times in [[Duration.zero], [.seconds(2)], [.zero, .zero, .zero, .seconds(2), .milliseconds(500)]] {
                 let (start, end) = (Self.now.adding(microseconds: from), Self.now.adding(microseconds: to))
-                var windows = EventWindows(order, from: start, to: end, search, now: Self.now)
+                var windows = EventWindows(order, from: start, to: end, isLed: isLed, now: Self.now)
                 var edge = order == .newestFirst ? end : start
                 var count = 0
                 while let window = windows.next(), count < 100_000 {
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func growWhileTheyAreQuickAndShrinkWhenTheyAreSlow() throws {
-        var windows = EventWindows(.oldestFirst, from: Self.now.adding(days: -3_000), to: Self.now, .reading, now: Self.now)
+        var windows = EventWindows(.oldestFirst, from: Self.now.adding(days: -3_000), to: Self.now, isLed: false, now: Self.now)
         var lengths: [Int64] = []
         for time in [Duration.zero, .zero, .milliseconds(500), .seconds(2), .seconds(2), .seconds(2)] {
             let next = windows.next()

@@ -20,6 +20,10 @@ import Testing
         let report = try await Rehearsal(access).run(draft, days: 30)
         #expect((report.passing, report.breaking, report.rescued) == (1, 1, 2))
         #expect(report.failing == ["type_mismatch": 1])
+        #expect(report.rescuedExamples.count == 2 && report.failingExamples.map(\.reason.code) == ["type_mismatch"])
+        let waiting = Set(report.rescuedExamples + report.failingExamples.map(\.id))
+        let ids = try await scene.fixture.migrated.psql("SELECT id FROM quarantine").split(separator: "\n").map(String.init)
+        #expect(Set(waiting.map(\.description)) == Set(ids), "examples are named as the quarantine is")
         #expect(
             report.examples.count == 1 && report.examples.first?.reason.code == "too_long" && report.examples.first?.reason.pointer == "/b"
         )

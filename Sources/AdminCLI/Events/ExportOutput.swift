@@ -90,14 +90,14 @@ final class ExportOutput {
     private func checkpoint(complete: Bool) throws {
         if let encoder { try append(encoder.finish()) }
         encoder = nil
+        manifest.rows = written.rows
+        lastCheckpoint = .now
         guard let path else { return }
         guard fsync(descriptor) == 0 else { throw Failure("\(path) could not be brought to the disk: \(String(cString: strerror(errno)))") }
-        manifest.rows = written.rows
         manifest.bytes = bytes
         manifest.sha256 = Self.hex(hash)
         manifest.last = written.position.map { .init(microsecondsSince1970: $0.occurredAt.microsecondsSince1970, id: $0.id.description) }
         manifest.complete = complete
-        lastCheckpoint = .now
         try manifest.write(ExportManifest.path(beside: path))
     }
 

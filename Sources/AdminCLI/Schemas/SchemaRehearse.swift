@@ -57,6 +57,8 @@ struct RehearsalView: Encodable {
         let rescued: Int
         let stillFailing: Int
         let byReason: [String: Int]
+        let rescuedExamples: [String]
+        let failingExamples: [Example]
     }
 
     let schema: String
@@ -83,8 +85,17 @@ struct RehearsalView: Encodable {
         quarantined = Quarantined(
             rescued: report.rescued,
             stillFailing: report.failing.values.reduce(0, +),
-            byReason: report.failing
+            byReason: report.failing,
+            rescuedExamples: report.rescuedExamples.map(\.description),
+            failingExamples: report.failingExamples.map {
+                Example(id: $0.id.description, reason: $0.reason.code, pointer: $0.reason.pointer, detail: $0.reason.detail)
+            }
         )
+    }
+
+    private static func lines(_ examples: [Example], under title: String) -> [String] {
+        guard !examples.isEmpty else { return [] }
+        return [title] + examples.map { "  \($0.id)  \($0.reason)  \($0.pointer ?? "")  \($0.detail)" }
     }
 
     var text: String {
@@ -98,10 +109,10 @@ struct RehearsalView: Encodable {
         ]
         for (reason, count) in quarantined.byReason.sorted(by: { $0.key < $1.key }) { pairs.append(("  \(reason)", String(count))) }
         lines.append(Table.render(pairs: pairs))
-        if !accepted.examples.isEmpty { lines.append("Would be refused, for example:") }
-        for example in accepted.examples {
-            lines.append("  \(example.id)  \(example.reason)  \(example.pointer ?? "")  \(example.detail)")
-        }
+        lines += Self.lines(accepted.examples, under: "Would be refused, for example:")
+        if !quarantined.rescuedExamples.isEmpty { lines.append("Would be rescued, for example:") }
+        lines += quarantined.rescuedExamples.map { "  \($0)" }
+        lines += Self.lines(quarantined.failingExamples, under: "Would stay in quarantine, for example:")
         return lines.joined(separator: "\n")
     }
 }

@@ -1,4 +1,5 @@
 package import EventCore
+import Postgres
 
 /// Counts of one tenant's events, by time and by value, over at most a stated number of the newest that match.
 package struct EventCounts: Sendable {
@@ -100,16 +101,21 @@ extension EventReader {
         var counts = EventCounts()
         var after: EventPosition?
         repeat {
-            let page = try await page(
-                of: tenant,
-                retentionDays: retentionDays,
-                filter: filter,
-                after: after,
-                limit: min(2_000, EventCounts.maximumRows - counts.rows),
-                now: now,
-                enough: enough,
-                deadline: deadline
-            )
+            let page: EventPage
+            do {
+                page = try await self.page(
+                    of: tenant,
+                    retentionDays: retentionDays,
+                    filter: filter,
+                    after: after,
+                    limit: min(2_000, EventCounts.maximumRows - counts.rows),
+                    now: now,
+                    enough: enough,
+                    deadline: deadline
+                )
+            } catch let error as PostgresError where counts.rows > 0 && error.isOutOfTime {
+                break
+            }
             for event in page.events { counts.count(event, bucket: bucket, value: value) }
             guard let next = page.next else {
                 counts.finish()

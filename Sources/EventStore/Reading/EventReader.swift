@@ -55,7 +55,7 @@ package struct EventReader: Sendable {
             case .oldestFirst: start = max(start, after.occurredAt)
             }
         }
-        var windows = EventWindows(filter.order, from: start, to: end, Self.search(filter, queries), now: now)
+        var windows = EventWindows(filter.order, from: start, to: end, isLed: Self.isLed(filter, queries), now: now)
         let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
         // What is left then is for the answer.
         let latest = enough + enough.duration(to: deadline) / 2
@@ -66,8 +66,8 @@ package struct EventReader: Sendable {
             let stopped: EventPosition?
             do {
                 stopped = try await collect(walk, after: after, into: found, enough: enough, deadline: isFirst ? deadline : latest)
-            } catch let error as PostgresError where !isFirst && error.isOutOfTime {
-                // It was larger than those before it. What it gave so far is right; the next page looks there hour by hour.
+            } catch let error as PostgresError where (!isFirst || found.last != nil) && (error.isOutOfTime || error.code == .poolTimeout) {
+                // What it gave so far is right, and a place to go on; the next page's first window is small again.
                 return EventPage(events: found.page.events, next: found.last ?? windows.positionBefore)
             }
             if found.isFull { break }
@@ -80,11 +80,10 @@ package struct EventReader: Sendable {
         return found.page
     }
 
-    /// How the filter's events are found: of several conditions PostgreSQL's index serves one.
-    private static func search(_ filter: EventFilter, _ queries: [TenantSchemas.FieldQuery]) -> EventWindows.Search {
+    /// Whether an index leads to the filter's events: of several conditions PostgreSQL's serves one.
+    private static func isLed(_ filter: EventFilter, _ queries: [TenantSchemas.FieldQuery]) -> Bool {
         let led = [filter.actor != nil, filter.machine != nil].count(where: { $0 }) + queries.count(where: \.isIndexed)
-        let read = [filter.type != nil, filter.source != nil].count(where: { $0 }) + queries.count(where: { !$0.isIndexed })
-        return led + read <= 1 && read == 0 ? .led : led > 0 ? .partlyLed : .reading
+        return led <= 1 && filter.type == nil && filter.source == nil && queries.allSatisfy(\.isIndexed)
     }
 
     /// What is walked for a page.

@@ -8,8 +8,8 @@ struct EventWindows {
     /// Months of the first windows where an index leads; the last window has all that is left. Within one, PostgreSQL looks into month
     /// after month until it has enough.
     private static let indexedMonths = [1, 12]
-    /// In microseconds: an hour, a month, and more than ten years.
-    private static let (hour, month, decade): (Int64, Int64, Int64) = (3_600_000_000, 31 * 86_400_000_000, 4_000 * 86_400_000_000)
+    /// In microseconds: an hour, and more than ten years.
+    private static let (hour, decade): (Int64, Int64) = (3_600_000_000, 4_000 * 86_400_000_000)
     private static let quick = Duration.milliseconds(250)
     private static let slow = Duration.seconds(1)
 
@@ -18,30 +18,20 @@ struct EventWindows {
     private var start: Timestamp
     private var end: Timestamp
     private var months: ArraySlice<Int>?
-    private var span: Int64
+    private var span = hour
     /// Where the last window that was given began to be walked.
     private var edge: Timestamp?
-
-    /// How rows are found.
-    enum Search {
-        /// An index leads to them, and hardly to others.
-        case led
-        /// An index leads to rows of which many may be others.
-        case partlyLed
-        /// Row after row is looked at.
-        case reading
-    }
 
     /// - Parameters:
     ///   - start: of all windows.
     ///   - end: of all windows; not in them.
-    init(_ order: EventOrder, from start: Timestamp, to end: Timestamp, _ search: Search, now: Timestamp) {
+    ///   - isLed: an index leads to the rows, and hardly to others.
+    init(_ order: EventOrder, from start: Timestamp, to end: Timestamp, isLed: Bool, now: Timestamp) {
         self.order = order
         self.now = now
         self.start = start
         self.end = end
-        months = search == .led ? Self.indexedMonths[...] : nil
-        span = search == .partlyLed ? Self.month : Self.hour
+        months = isLed ? Self.indexedMonths[...] : nil
     }
 
     /// The next window; nil when all were given.

@@ -11,8 +11,28 @@ package struct Rehearsal: Sendable {
         package var breaking = 0
         package var examples: [Example] = []
         package var rescued = 0
+        /// Some of those that would be rescued, the oldest.
+        package var rescuedExamples: [QuarantineNumber] = []
         /// Quarantined records that would stay there, by the reason's code.
         package var failing: [String: Int] = [:]
+        /// Some of them, the oldest.
+        package var failingExamples: [FailingExample] = []
+
+        fileprivate mutating func rescue(_ row: QuarantinedRow) {
+            rescued += 1
+            if rescuedExamples.count < Rehearsal.mostExamples { rescuedExamples.append(row.id) }
+        }
+
+        fileprivate mutating func fail(_ row: QuarantinedRow, _ reason: QuarantineReason) {
+            failing[reason.code, default: 0] += 1
+            if failingExamples.count < Rehearsal.mostExamples { failingExamples.append(FailingExample(id: row.id, reason: reason)) }
+        }
+    }
+
+    /// A quarantined record that would stay there.
+    package struct FailingExample: Sendable {
+        package let id: QuarantineNumber
+        package let reason: QuarantineReason
     }
 
     /// An event that would be refused. Names places, never what was sent there.
@@ -134,12 +154,12 @@ package struct Rehearsal: Sendable {
             for row in rows {
                 guard let source = row.source(among: sources) else { continue }
                 if row.reason.code == Rejection.Code.tooLarge.rawValue {
-                    report.failing[row.reason.code, default: 0] += 1
+                    report.fail(row, row.reason)
                     continue
                 }
                 switch mapper.accept(row, from: source, retentionDays: access.retentionDays) {
-                case .success: report.rescued += 1
-                case .failure(let rejection): report.failing[rejection.code.rawValue, default: 0] += 1
+                case .success: report.rescue(row)
+                case .failure(let rejection): report.fail(row, QuarantineReason(rejection))
                 }
             }
         }

@@ -89,17 +89,15 @@ enum BodyOfPages {
         let body = ResponseBody { writer in
             var page = try beginning.take()
             let encoder = isGzip ? try GzipEncoder() : nil
-            var lastSent = ContinuousClock.now
+            var lastFound = ContinuousClock.now
             while let text = page.text {
                 // The next page is made while this one is on its way.
                 let current = page
                 async let following = current.following(deadline: .now + deadline)
                 let bytes = try encoder?.encode(text) ?? text
-                if !bytes.isEmpty {
-                    try await writer.write(ByteBuffer(bytes: bytes))
-                    lastSent = .now
-                }
-                if ContinuousClock.now - lastSent > Self.longestSilence { throw NothingFound() }
+                if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
+                if !text.isEmpty { lastFound = .now }
+                if ContinuousClock.now - lastFound > Self.longestSilence { throw NothingFound() }
                 if Task.isShuttingDownGracefully { throw Stopping() }
                 page = try await following
             }

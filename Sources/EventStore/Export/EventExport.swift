@@ -66,7 +66,7 @@ package struct EventExport: Sendable {
             lines.append(event, isFirst: rows == 0, to: &text)
             rows += 1
         }
-        if let last = page.next ?? page.events.last.map({ EventPosition(occurredAt: $0.occurredAt, id: $0.id) }) { position = last }
+        position = page.next ?? page.events.last?.position ?? position
         isStarted = true
         isFinished = page.next == nil
         if isFinished { text += lines.footer }

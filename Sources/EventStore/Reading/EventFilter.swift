@@ -79,6 +79,9 @@ package struct StoredEvent: Sendable {
     package let fields: [UInt8]
     package let extra: [UInt8]
 
+    /// Where a page ends whose last event it is.
+    package var position: EventPosition { EventPosition(occurredAt: occurredAt, id: id) }
+
     /// The same with other values.
     func with(fields: [UInt8], extra: [UInt8]) -> StoredEvent {
         StoredEvent(

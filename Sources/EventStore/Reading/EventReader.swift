@@ -82,8 +82,8 @@ package struct EventReader: Sendable {
 
     /// Whether an index leads to the filter's events: of several conditions PostgreSQL's serves one.
     private static func isLed(_ filter: EventFilter, _ queries: [TenantSchemas.FieldQuery]) -> Bool {
-        let led = [filter.actor != nil, filter.machine != nil].count(where: { $0 }) + queries.count(where: \.isIndexed)
-        return led <= 1 && filter.type == nil && filter.source == nil && queries.allSatisfy(\.isIndexed)
+        let conditions = [filter.actor, filter.machine].compactMap { $0 }.count + queries.count
+        return conditions <= 1 && filter.type == nil && filter.source == nil && queries.allSatisfy(\.isIndexed)
     }
 
     /// What is walked for a page.

@@ -8,7 +8,7 @@ final class WalkedRows: Sendable {
     var last: EventPosition? { state.withLock { $0.last } }
 
     func add(_ event: StoredEvent) {
-        state.withLock { $0 = ($0.count + 1, EventPosition(occurredAt: event.occurredAt, id: event.id)) }
+        state.withLock { $0 = ($0.count + 1, event.position) }
     }
 }
 
@@ -31,9 +31,7 @@ final class PageBuilder: Sendable {
     }
 
     var count: Int { state.withLock { $0.events.count } }
-    var last: EventPosition? {
-        state.withLock { $0.events.last.map { EventPosition(occurredAt: $0.occurredAt, id: $0.id) } }
-    }
+    var last: EventPosition? { state.withLock { $0.events.last?.position } }
     var isFull: Bool { state.withLock { $0.hasMore } }
 
     /// Whether more may come. The row after the last tells that there is another page.
@@ -50,9 +48,6 @@ final class PageBuilder: Sendable {
     }
 
     var page: EventPage {
-        state.withLock { state in
-            let last = state.events.last.map { EventPosition(occurredAt: $0.occurredAt, id: $0.id) }
-            return EventPage(events: state.events, next: state.hasMore ? last : nil)
-        }
+        state.withLock { EventPage(events: $0.events, next: $0.hasMore ? $0.events.last?.position : nil) }
     }
 }

@@ -67,7 +67,7 @@ package struct SlotFill: Sendable {
             var start = span.first
             if isSettled, isCurrent, let state { start = max(start, state.filledTo) }
             while start <= span.last {
-                let end = Month(of: start).next
+                let end = Month(of: start).start(monthsOn: 1)
                 let reached = try await fill(start..<end, work, &report)
                 if isSettled { try await note(name, newest, filledTo: reached) }
                 progress(start, report.filled)
@@ -172,13 +172,6 @@ extension UnfilledRow {
             extra: extra,
             slots: slots
         )
-    }
-}
-
-extension Month {
-    /// The start of the month after this one.
-    fileprivate var next: Timestamp {
-        Month(of: Timestamp(microsecondsSince1970: (Int64(firstDay) + 32) * 86_400_000_000)).start(monthsBack: 0)
     }
 }
 

@@ -19,14 +19,23 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
         var entries: [Key: Entry] = [:]
         /// Those that are not worth keeping.
         var fleeting: [Key: Entry] = [:]
-        var loading: [Key: Task<Value, any Error>] = [:]
+        var loading: [Key: Load] = [:]
+    }
+
+    private struct Load {
+        let task: Task<Value, any Error>
+        /// Nil while it waits to begin.
+        var startedAt: ContinuousClock.Instant?
     }
 
     private enum Found {
         case value(Value)
-        case loading(Task<Value, any Error>)
+        case loading(Load)
         case refused
     }
+
+    /// Between the beginnings of two loads of one key for those who want the value of now.
+    private static var leastPause: Duration { .milliseconds(100) }
 
     private let lifetime: Duration
     private let longestLifetime: Duration
@@ -73,34 +82,63 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
         }
     }
 
-    /// - Parameters:
-    ///   - maximumAge: nil: the cache's lifetime. Shorter for a look at something that may have been made just now.
-    ///   - isSuspect: asked for by somebody who may have only a part of the budget.
+    /// - Parameter isSuspect: asked for by somebody who may have only a part of the budget.
     /// - Throws: `LookupBudget.Exhausted`, or the load's error.
-    package func value(for key: Key, maximumAge: Duration? = nil, isSuspect: Bool = false) async throws -> Value {
+    package func value(for key: Key, isSuspect: Bool = false) async throws -> Value {
         let now = now()
         let current = epoch?.current(now)
-        let found = state.withLock { state -> Found in
-            let kept = state.entries[key]
-            if let entry = kept ?? state.fleeting[key] {
-                let isFresh = maximumAge.map { now < entry.loadedAt + $0 } ?? holds(entry, now, current)
-                if isFresh { return .value(entry.value) }
+        let found = find(key, now: now, isSuspect: isSuspect, pause: nil) { holds($0, now, current) }
+        switch found {
+        case .value(let value): return value
+        case .loading(let load): return try await load.task.value
+        case .refused: throw LookupBudget.Exhausted()
+        }
+    }
+
+    /// Like `value(for:)`, but from a load that began after this was asked, however fresh what is held: for a look at something that
+    /// may have been made just now. May take a tenth of a second longer: such loads of one key keep that distance.
+    package func currentValue(for key: Key) async throws -> Value {
+        let askedAt = now()
+        while true {
+            switch find(key, now: now(), isSuspect: false, pause: Self.leastPause, fits: { $0.loadedAt >= askedAt }) {
+            case .value(let value): return value
+            case .loading(let load):
+                guard let startedAt = load.startedAt, startedAt < askedAt else { return try await load.task.value }
+                // Too old whatever it brings; whoever is found loading next began later.
+                _ = await load.task.result
+            case .refused: throw LookupBudget.Exhausted()
             }
-            if let task = state.loading[key] { return .loading(task) }
+        }
+    }
+
+    /// What is held and fits, or the load that is under way, or else a new one.
+    ///
+    /// - Parameter pause: how long after the load of what is held the new one may begin.
+    private func find(
+        _ key: Key,
+        now: ContinuousClock.Instant,
+        isSuspect: Bool,
+        pause: Duration?,
+        fits: (Entry) -> Bool
+    ) -> Found {
+        state.withLock { state in
+            let kept = state.entries[key]
+            let entry = kept ?? state.fleeting[key]
+            if let entry, fits(entry) { return .value(entry.value) }
+            if let load = state.loading[key] { return .loading(load) }
             // What was worth keeping is asked for again whatever others ask for.
             let charged = kept == nil ? budget : nil
             if let charged, !charged.begin(isSuspect: isSuspect, now: now) { return .refused }
+            var wait: Duration?
+            if let pause, let entry, entry.loadedAt + pause > now { wait = now.duration(to: entry.loadedAt + pause) }
             let task = Task {
                 defer { charged?.finish() }
-                return try await self.reload(key, startedAt: now, epoch: current)
+                if let wait { try? await Task.sleep(for: wait) }
+                return try await self.reload(key)
             }
-            state.loading[key] = task
-            return .loading(task)
-        }
-        switch found {
-        case .value(let value): return value
-        case .loading(let task): return try await task.value
-        case .refused: throw LookupBudget.Exhausted()
+            let load = Load(task: task)
+            state.loading[key] = load
+            return .loading(load)
         }
     }
 
@@ -110,7 +148,10 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
         return now < entry.loadedAt + lifetime
     }
 
-    private func reload(_ key: Key, startedAt: ContinuousClock.Instant, epoch: Int64?) async throws -> Value {
+    private func reload(_ key: Key) async throws -> Value {
+        let startedAt = now()
+        let epoch = epoch?.current(startedAt)
+        state.withLock { $0.loading[key]?.startedAt = startedAt }
         do {
             let value = try await load(key)
             let entry = Entry(value: value, loadedAt: startedAt, epoch: epoch)

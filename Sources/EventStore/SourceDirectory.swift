@@ -20,10 +20,10 @@ package final class SourceDirectory: Sendable {
         cache.cached(tenant)?.first(where: fits)
     }
 
-    /// The one source of a tenant that fits. When none does, looks once more past the cache: it may have been made just now.
+    /// The one source of a tenant that fits. When none does, looks past what is remembered: it may have been made just now.
     package func source(of tenant: TenantID, where fits: (Source) -> Bool) async throws -> Source? {
         if let source = try await cache.value(for: tenant).first(where: fits) { return source }
-        return try await cache.value(for: tenant, maximumAge: .milliseconds(100)).first(where: fits)
+        return try await cache.currentValue(for: tenant).first(where: fits)
     }
 }
 

@@ -131,6 +131,62 @@ import Testing
         #expect(await loads.count == 1)
     }
 
+    /// What was made after a load began may be missing from it, however short ago that was.
+    @Test func asksAnewForTheValueOfNow() async throws {
+        let cache = cache()
+        #expect(try await cache.value(for: 1) == 1)
+        clock.advance(.microseconds(1))
+        #expect(try await cache.currentValue(for: 1) == 2)
+        #expect(cache.cached(1) == 2)
+    }
+
+    @Test func doesNotTakeALoadThatBeganEarlierForTheValueOfNow() async throws {
+        let (gate, open) = AsyncStream<Void>.makeStream()
+        let (begun, begin) = AsyncStream<Void>.makeStream()
+        let cache = FreshCache<Int, Int>(lifetime: .seconds(60), capacity: 10) { [loads] _ in
+            let count = await loads.next()
+            begin.yield()
+            if count == 1 { for await _ in gate { break } }
+            return count
+        }
+        async let earlier = cache.value(for: 1)
+        for await _ in begun { break }
+        let values = try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<50 {
+                let asking = Task.immediate { try await cache.currentValue(for: 1) }
+                group.addTask { try await asking.value }
+            }
+            open.finish()
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(try await earlier == 1)
+        #expect(values == Array(repeating: 2, count: 50), "one load for all of them")
+        #expect(await loads.count == 2)
+    }
+
+    /// Each would otherwise wait for the failures of all before it.
+    @Test func tellsEverybodyWhoWaitsOfOneFailure() async throws {
+        struct Down: Error {}
+        let (gate, open) = AsyncStream<Void>.makeStream()
+        let cache = FreshCache<Int, Int>(lifetime: .seconds(60), capacity: 10) { [loads] _ in
+            let count = await loads.next()
+            if count == 1 { return count }
+            for await _ in gate { break }
+            throw Down()
+        }
+        _ = try await cache.value(for: 1)
+        let asking = (0..<50).map { _ in Task.immediate { try await cache.currentValue(for: 1) } }
+        open.finish()
+        for task in asking {
+            guard case .failure = await task.result else {
+                Issue.record("a value from a load that failed")
+                continue
+            }
+        }
+        // One for all who asked before it began, a tenth of a second after the first, and one for whoever came later.
+        #expect(await loads.count <= 3)
+    }
+
     @Test func neverLetsWhatIsNotWorthKeepingPushOutWhatIs() async throws {
         let cache = cache(capacity: 10) { $0 <= 5 }
         for key in 0..<5 { _ = try await cache.value(for: key) }

@@ -61,9 +61,10 @@ package struct Database: Sendable {
         as tenant: TenantID,
         deadline: ContinuousClock.Instant
     ) async throws -> [S.Output] {
+        let query = statement.query
         let results = try await pool.withConnection(deadline: deadline) { connection in
             try await connection.transaction(
-                [reading, SetTenant(tenant: tenant).query, statement.query],
+                preamble(for: query, as: tenant, on: connection) + [query],
                 mode: .readOnly,
                 deadline: deadline
             )
@@ -80,11 +81,12 @@ package struct Database: Sendable {
         deadline: ContinuousClock.Instant,
         _ take: @escaping @Sendable (S.Output) -> Bool
     ) async throws {
+        let query = statement.query
         try await pool.withConnection(deadline: deadline) { connection in
             do {
                 try await connection.forEachRow(
-                    statement.query,
-                    preamble: [reading, SetTenant(tenant: tenant).query],
+                    query,
+                    preamble: preamble(for: query, as: tenant, on: connection),
                     patience: max(.zero, ContinuousClock.now.duration(to: deadline)),
                     deadline: deadline
                 ) { row in
@@ -92,6 +94,12 @@ package struct Database: Sendable {
                 }
             } catch is EnoughRead {}
         }
+    }
+
+    private func preamble(for query: Query, as tenant: TenantID, on connection: Connection) -> [Query] {
+        // A statement without a name is planned each time, and better with its values.
+        let keeps = query.keepsPlan && connection.usesNamedStatements
+        return [reading, SetTenant(tenant: tenant).query] + (keeps ? [KeepPlan().query] : [])
     }
 
     private struct EnoughRead: Error {}

@@ -26,6 +26,16 @@ struct SetTenant: Statement {
     static func decode(_ row: Row) throws(PostgresError) {}
 }
 
+/// Has what follows in this transaction planned once a session.
+struct KeepPlan: Statement {
+    static let name = "keep_plan"
+    static let sql = "SELECT set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+    func bind(_ bindings: inout Bindings) {}
+
+    static func decode(_ row: Row) throws(PostgresError) {}
+}
+
 /// Whether the login is, or may become, a role that row-level security does not bind: such an API must not start.
 struct LoginRights: Statement {
     static let name = "login_rights"

@@ -5,6 +5,8 @@ package struct Query: Sendable {
     /// One statement; `$1` and so on are the bindings.
     package var sql: String
     package var bindings: Bindings
+    /// Planned once a session, without the values: for a text whose every good plan is the same one.
+    package var keepsPlan = false
 
     package init(name: String?, sql: String, bindings: Bindings = Bindings()) {
         self.name = name

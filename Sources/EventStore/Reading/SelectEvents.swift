@@ -29,6 +29,57 @@ extension SelectEvents: QueryStatement {
                 $0.append(after.id.uuid)
             }
         }
+        let direction = filter.order.direction
+        var order = "e.occurred_at \(direction), e.id \(direction)"
+        if let sought {
+            // A range of one value, and in the order of the column's index: no other index has that order, so every plan is by this one.
+            builder.add("e.\(sought.column) BETWEEN ? AND ?", key: "seek.\(sought.column)") {
+                $0.append(sought.value)
+                $0.append(sought.value)
+            }
+            order = "e.\(sought.column) \(direction), \(order)"
+        } else {
+            addConditions(to: &builder)
+        }
+        if filter.order == .oldestFirst { builder.mark("asc") }
+        let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
+        var query = builder.query(
+            """
+            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name || ' ' || v.version, p.type, p.actor, p.machine, p.fields, p.extra,
+                   p.version_no
+            FROM (
+                SELECT * FROM sluice.events e
+                WHERE \(builder.conditions)
+                ORDER BY \(order)
+                LIMIT \(limitPlace)
+            ) p
+            LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
+            LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
+            ORDER BY p.occurred_at \(direction), p.id \(direction)
+            """
+        )
+        query.keepsPlan = sought != nil || isByTimeAlone
+        return query
+    }
+
+    /// What is asked for besides tenant and time, when that is the value of one indexed column.
+    private var sought: (column: String, value: String)? {
+        guard filter.type == nil, filter.source == nil, id == nil else { return nil }
+        var values: [(column: String, value: String)] = []
+        if let actor = filter.actor { values.append(("actor", actor)) }
+        if let machine = filter.machine { values.append(("machine", machine)) }
+        for places in fields {
+            guard places.count == 1, case .slot(let slot, let text)? = places.first else { return nil }
+            values.append(("k\(slot)", text))
+        }
+        return values.count == 1 ? values.first : nil
+    }
+
+    private var isByTimeAlone: Bool {
+        filter.type == nil && filter.source == nil && filter.actor == nil && filter.machine == nil && id == nil && fields.isEmpty
+    }
+
+    private func addConditions(to builder: inout QueryBuilder) {
         if let id { builder.add("e.id = ?", key: "id") { $0.append(id.uuid) } }
         if let type = filter.type { builder.add("e.type = ?", key: "type") { $0.append(type) } }
         if let actor = filter.actor { builder.add("e.actor = ?", key: "actor") { $0.append(actor) } }
@@ -40,24 +91,6 @@ extension SelectEvents: QueryStatement {
             ) { $0.append(source) }
         }
         for places in fields { builder.add(places: places) }
-        if filter.order == .oldestFirst { builder.mark("asc") }
-        let direction = filter.order.direction
-        let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
-        return builder.query(
-            """
-            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name || ' ' || v.version, p.type, p.actor, p.machine, p.fields, p.extra,
-                   p.version_no
-            FROM (
-                SELECT * FROM sluice.events e
-                WHERE \(builder.conditions)
-                ORDER BY e.occurred_at \(direction), e.id \(direction)
-                LIMIT \(limitPlace)
-            ) p
-            LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
-            LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
-            ORDER BY p.occurred_at \(direction), p.id \(direction)
-            """
-        )
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> StoredEvent {

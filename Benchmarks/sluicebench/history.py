@@ -83,7 +83,7 @@ def _fill(server: Server, sender: Sender, month: datetime.date, rows: int, place
                jsonb_build_object('serial', serial, 'admin', n % 2 = 0, 'expires', to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                                   'reason', 'Install the compiler, ticket ' || n),
                '{{"delayed": false}}'
-        FROM (SELECT n, timestamptz '{month} 00:00:00+00' + n * interval '1 second' * {seconds} / {rows} AS at,
+        FROM (SELECT n, timestamptz '{month} 00:00:00+00' + interval '1 second' * (n::float8 * {seconds} / {rows}) AS at,
                      CASE WHEN n = {SHARE} THEN 'RARE' WHEN n % {SHARE * 5} = 0 THEN 'COMMON' ELSE 'C02X' || n % 3000 END AS serial
               FROM generate_series(1, {rows}) n) rows
         """,

@@ -144,4 +144,61 @@ import Testing
         #expect(standard.output.split(separator: "\n").count == 1, "\(standard.output)")
         await scene.server.stop()
     }
+
+    /// With checkpoints of its own: what is behind the last one is thrown away and written once more.
+    @Test func goesOnWithAnExportThatWasKilled() async throws {
+        let scene = try await Scene.make()
+        try await fill(scene, 0..<1)
+        let rows = 200_000
+        try await scene.migrated.psql(
+            """
+            INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, fields, extra)
+            SELECT tenant_id, occurred_at - n * interval '1 ms',
+                   overlay(overlay(gen_random_uuid()::text PLACING '8' FROM 15) PLACING 'a' FROM 20)::uuid, received_at, source_id, version_no, fields, extra
+            FROM events, generate_series(1, \(rows - 1)) n
+            """
+        )
+        let folder = try ScratchFolder()
+        defer { folder.remove() }
+        let file = folder.path("events.ndjson")
+        let arguments = ["export", "acme", "--format", "ndjson", "--out", file, "--output", "json"]
+        let process = try await ProcessSpawner.shared.spawn(
+            SluiceCommand.command(arguments, on: scene.migrated, output: .appended(to: folder.path("said")))
+        )
+        let manifest = { JSONValue((try? String(contentsOfFile: file + ".manifest.json", encoding: .utf8)) ?? "null") }
+        let began = try await eventually(within: .seconds(120)) { (manifest()["rows"].int ?? 0) > 0 }
+        _ = await process.terminate(signal: SIGKILL, grace: .seconds(5))
+        let kept = manifest()
+        let size = try #require(try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int)
+        #expect(began && kept["complete"].bool == false, "it was to be killed half-way: \(kept)")
+        #expect((kept["rows"].int ?? 0) < rows && (kept["bytes"].int ?? .max) <= size, "\(kept)")
+
+        let resumed = try await SluiceCommand.run(arguments + ["--resume"], on: scene.migrated)
+        #expect(resumed.status == .exited(0) && JSONValue(resumed.output)["rows"].int == rows, "\(resumed.output)")
+        // A line's first member is its id.
+        let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+        #expect(lines.count == rows && Set(lines.map { $0.prefix(45) }).count == rows)
+        #expect(lines.allSatisfy { $0.utf8.starts(with: #"{"id":""#.utf8) })
+        await scene.server.stop()
+    }
+
+    @Test func showsHowFarAnExportIsOnATerminal() async throws {
+        let scene = try await Scene.make()
+        try await fill(scene, 0..<20)
+        let folder = try ScratchFolder()
+        defer { folder.remove() }
+        var command = try SluiceCommand.command(["export", "acme", "--out", folder.path("events.csv")], on: scene.migrated)
+        let words = [command.executable] + command.arguments
+        // util-linux' script gives it a terminal.
+        (command.executable, command.arguments) = ("/usr/bin/script", ["-qec", words.joined(separator: " "), "/dev/null"])
+        let run = try await ProcessSpawner.shared.run(command)
+        #expect(run.status == .exited(0), "\(run.output)")
+        let shown = try #require(
+            run.output.firstMatch(of: /\r(\[[#-]{20}\] 20 rows, [0-9]+\/s, 0 MB, [0-9]+ %[^\r]*)\r +\r/),
+            "\(run.output)"
+        )
+        #expect(run.output.matches(of: /\[[#-]{20}\]/).count == 1, "\(shown.1)")
+        #expect(run.output.contains("true"), "the table at the end: \(run.output)")
+        await scene.server.stop()
+    }
 }

@@ -108,6 +108,31 @@ import Testing
         return told
     }
 
+    @Test func tellsWhatMaintenanceDid() async throws {
+        struct Failed: Error {}
+        let migrated = try await MigratedDatabase.make()
+        let log = MaintenanceLog(try await migrated.connect())
+        let before = Int(Date().timeIntervalSince1970)
+        try await log.recording("retention", detail: { _ in "nothing to do" }) {}
+        try await log.recording("backup", detail: { _ in "made" }) {}
+        _ = try? await log.recording("backup", detail: { _ in "" }) { throw Failed() }
+        let server = try await RunningServer.start(databaseURL: migrated.apiURL)
+        var text = ""
+        let isTold = try await eventually {
+            text = try await Self.metrics(server)
+            return text.contains("\nsluice_maintenance_failed{")
+        }
+        #expect(isTold)
+        for (task, hasFailed) in [("retention", 0), ("backup", 1)] {
+            let label = "task=\"\(task)\""
+            #expect(text.contains("\nsluice_maintenance_failed{\(label)} \(hasFailed)\n"), "\(text)")
+            #expect(Self.sum("sluice_maintenance_last_start_timestamp_seconds", text, where: label) >= before)
+            #expect(Self.sum("sluice_maintenance_last_success_timestamp_seconds", text, where: label) >= before)
+            #expect(text.contains("\nsluice_maintenance_last_duration_seconds{\(label)} "))
+        }
+        await server.stop()
+    }
+
     @Test func isOnTheAdminAddressAloneAndNothingElseIsThere() async throws {
         let scene = try await Scene.make()
         let server = scene.server

@@ -18,13 +18,21 @@ struct EventFollower: Sendable {
     private let reading: TenantReading
     private let filter: EventFilter
     private let startedAt: Timestamp
+    private let clock: @Sendable () -> ContinuousClock.Instant
     private var seen: [EventID: Timestamp] = [:]
     private var longLook: ContinuousClock.Instant?
 
-    init(_ reading: TenantReading, filter: EventFilter, startedAt: Timestamp = .now()) {
+    /// - Parameter clock: tells when it is time for a long look.
+    init(
+        _ reading: TenantReading,
+        filter: EventFilter,
+        startedAt: Timestamp = .now(),
+        clock: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
         self.reading = reading
         self.filter = filter
         self.startedAt = startedAt
+        self.clock = clock
     }
 
     func hasSeen(_ event: StoredEvent) -> Bool { seen[event.id] != nil }
@@ -38,7 +46,7 @@ struct EventFollower: Sendable {
     }
 
     mutating func poll() async throws -> [StoredEvent] {
-        let now = ContinuousClock.now
+        let now = clock()
         guard let longLook, now < longLook + Self.shortLook else {
             longLook = now
             return try await look(back: Self.longestRequest)

@@ -32,6 +32,8 @@ class Cpu:
     """Everything else on this machine: kernel threads' work for us, and whoever else is here."""
     machine_share: float
     """Of all cores, how much was busy."""
+    stolen_share: float = 0
+    """Of all cores, how much the host of this virtual machine gave to others while we wanted it; a part of `machine_share`."""
 
     def per_event(self, events: float) -> dict[str, float]:
         """Microseconds an event."""
@@ -64,8 +66,9 @@ def measured(server: Server, work: Callable[[], tuple[str, float]]) -> tuple[str
     output, generator = work()
     took, used = time.monotonic() - began, usage_below(server.pid) - before
     others = max(0.0, used.machine - used.api - used.postgres - generator)
-    share = used.machine / (took * len(os.sched_getaffinity(0)))
-    return output, took, Cpu(used.api, used.postgres, generator, round(others, 2), round(share, 3))
+    cores = took * len(os.sched_getaffinity(0))
+    shares = (round(used.machine / cores, 3), round(used.stolen / cores, 3))
+    return output, took, Cpu(used.api, used.postgres, generator, round(others, 2), *shares)
 
 
 def run_program(

@@ -64,9 +64,13 @@ class Usage:
     postgres: float = 0
     machine: float = 0
     """All processes of this machine, so that somebody else's load shows."""
+    stolen: float = 0
+    """Of `machine`, what the host of a virtual machine gave to others."""
 
     def __sub__(self, earlier: Usage) -> Usage:
-        return Usage(self.api - earlier.api, self.postgres - earlier.postgres, self.machine - earlier.machine)
+        return Usage(
+            self.api - earlier.api, self.postgres - earlier.postgres, self.machine - earlier.machine, self.stolen - earlier.stolen
+        )
 
 
 def usage_below(root: int) -> Usage:
@@ -76,10 +80,10 @@ def usage_below(root: int) -> Usage:
     family = _family(root, stats)
     api = sum(stats[pid].cpu for pid in family if stats[pid].name == "sluice-api")
     postgres = sum(stats[pid].cpu + stats[pid].reaped_cpu for pid in family if stats[pid].name.startswith("postgres"))
-    return Usage(api, postgres, machine_cpu())
+    return Usage(api, postgres, *machine_cpu())
 
 
-def machine_cpu() -> float:
-    """Seconds that this machine's processors were busy since it started: all but idle and iowait."""
+def machine_cpu() -> tuple[float, float]:
+    """Seconds that this machine's processors were busy since it started, all but idle and iowait, and of them those that were stolen."""
     fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
-    return (sum(fields[:8]) - fields[3] - fields[4]) / TICKS
+    return (sum(fields[:8]) - fields[3] - fields[4]) / TICKS, fields[7] / TICKS

@@ -79,13 +79,14 @@ class Report:
 
 
 def print_table(runs: list[Run]) -> None:
-    """Processor time is in microseconds an event; `busy` is the share of all cores, whoever used them."""
-    print("| run | events | seconds | events/s | api µs | postgres µs | generator µs | busy |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    """Processor time is in microseconds an event; `busy` is the share of all cores, whoever used them; `stolen` the part of it that the host took."""
+    print("| run | events | seconds | events/s | api µs | postgres µs | generator µs | busy | stolen |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for run in runs:
         cost = run.cpu.per_event(run.events)
         cells = [f"{cost.get(name, 0):.1f}" for name in ("api", "postgres", "generator")]
-        print(f"| {run.name} | {run.events:,} | {run.seconds:.2f} | {run.rate:,.0f} | {' | '.join(cells)} | {run.cpu.machine_share:.0%} |")
+        print(f"| {run.name} | {run.events:,} | {run.seconds:.2f} | {run.rate:,.0f} | {' | '.join(cells)}"
+              f" | {run.cpu.machine_share:.0%} | {run.cpu.stolen_share:.0%} |")
     print()
 
 

@@ -104,6 +104,10 @@ extension RecordMapper {
             guard let (timestamp, isRestorable) = timestamp(index, unit: rule.unit, record) else {
                 throw Rejection(.timestampInvalid, pointer: rule.pointer, Self.expectation(rule.unit))
             }
+            // Canonical text stays as it was sent.
+            if isRestorable, !tape.tokens[index].isEscaped {
+                return FieldValue(text: rule.slot == nil ? nil : tape.string(index, record))
+            }
             return quoted(timestamp.rfc3339(), isRestorable: isRestorable)
         case .uuid, .ip:
             try check(kind: .string, "a string", index, rule)

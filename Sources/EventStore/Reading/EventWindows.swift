@@ -2,12 +2,9 @@ import EventCore
 
 /// The windows of `occurred_at` in which a page's events are looked for, one after the other in the filter's order.
 ///
-/// Where an index finds the events, a page out of a few recent months never plans for the other hundred, and hardly more than one window is
-/// asked. Where rows may be read in vain, windows grow as long as they are quick, so that a page can end between two of them.
+/// Where an index finds the events, a page out of the month it begins with and the one behind it never looks into the other hundred, and at most
+/// two windows are asked. Where rows may be read in vain, windows grow as long as they are quick, so that a page can end between two of them.
 struct EventWindows {
-    /// Months of the first windows where an index leads; the last window has all that is left. Within one, PostgreSQL looks into month
-    /// after month until it has enough.
-    private static let indexedMonths = [1, 12]
     /// In microseconds: an hour, and more than ten years.
     private static let (hour, decade): (Int64, Int64) = (3_600_000_000, 4_000 * 86_400_000_000)
     private static let quick = Duration.milliseconds(250)
@@ -17,7 +14,8 @@ struct EventWindows {
     private let now: Timestamp
     private var start: Timestamp
     private var end: Timestamp
-    private var months: ArraySlice<Int>?
+    private let isLed: Bool
+    private var isFirst = true
     private var span = hour
     /// Where the last window that was given began to be walked.
     private var edge: Timestamp?
@@ -31,20 +29,21 @@ struct EventWindows {
         self.now = now
         self.start = start
         self.end = end
-        months = isLed ? Self.indexedMonths[...] : nil
+        self.isLed = isLed
     }
 
     /// The next window; nil when all were given.
     mutating func next() -> Range<Timestamp>? {
         guard start < end else { return nil }
+        defer { isFirst = false }
         let edge: Timestamp?
-        switch (order, months?.popFirst()) {
-        case (.newestFirst, let months?): edge = Month(of: end.previous).start(monthsBack: months - 1)
-        case (.oldestFirst, let months?): edge = Month(of: start).start(monthsOn: months)
-        case (_, nil) where months != nil: edge = nil
+        switch order {
+        case _ where isLed && !isFirst: edge = nil
+        case .newestFirst where isLed: edge = Month(of: min(end.previous, now)).start(monthsBack: 1)
+        case .oldestFirst where isLed: edge = Month(of: start).start(monthsOn: 2)
         // Hardly anything lies ahead of the clock.
-        case (.newestFirst, nil): edge = min(end, now).adding(microseconds: -span)
-        case (.oldestFirst, nil): edge = start.adding(microseconds: span)
+        case .newestFirst: edge = min(end, now).adding(microseconds: -span)
+        case .oldestFirst: edge = start.adding(microseconds: span)
         }
         switch order {
         case .newestFirst:

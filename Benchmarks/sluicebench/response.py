@@ -77,6 +77,8 @@ def _lateness() -> Iterator[list[float]]:
 
 def _percentiles(values: list[float]) -> dict[str, int]:
     ordered = sorted(values)
+    if not ordered:
+        raise Broken("the load was over before a timer had run")
     return {name: round(ordered[int(len(ordered) * share)]) for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999))}
 
 

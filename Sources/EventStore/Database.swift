@@ -99,7 +99,7 @@ package struct Database: Sendable {
     private func preamble(for query: Query, as tenant: TenantID, on connection: Connection) -> [Query] {
         // A statement without a name is planned each time, and better with its values.
         let keeps = query.keepsPlan && connection.usesNamedStatements
-        return [reading, SetTenant(tenant: tenant).query] + (keeps ? [KeepPlan().query] : [])
+        return [reading, keeps ? SetTenantAndKeepPlan(tenant: tenant).query : SetTenant(tenant: tenant).query]
     }
 
     private struct EnoughRead: Error {}

@@ -95,17 +95,17 @@ package final class FreshCache<Key: Hashable & Sendable, Value: Sendable>: Senda
         }
     }
 
-    /// Like `value(for:)`, but from a load that began after this was asked, however fresh what is held: for a look at something that
-    /// may have been made just now. May take a tenth of a second longer: such loads of one key keep that distance.
-    package func currentValue(for key: Key) async throws -> Value {
-        let askedAt = now()
+    /// Like `value(for:)`, but from a load that began at or after a moment, however fresh what is held: for a look at something that
+    /// may have been made just now. May take a tenth of a second longer, also for whoever asks meanwhile: such loads of one key keep that
+    /// distance.
+    package func value(for key: Key, loadedSince askedAt: ContinuousClock.Instant) async throws -> Value {
         while true {
             switch find(key, now: now(), isSuspect: false, pause: Self.leastPause, fits: { $0.loadedAt >= askedAt }) {
             case .value(let value): return value
             case .loading(let load):
                 guard let startedAt = load.startedAt, startedAt < askedAt else { return try await load.task.value }
-                // Too old whatever it brings; whoever is found loading next began later.
-                _ = await load.task.result
+                // Too old whatever it brings, but its failure; whoever is found loading next began later.
+                _ = try await load.task.value
             case .refused: throw LookupBudget.Exhausted()
             }
         }

@@ -22,8 +22,9 @@ package final class SourceDirectory: Sendable {
 
     /// The one source of a tenant that fits. When none does, looks past what is remembered: it may have been made just now.
     package func source(of tenant: TenantID, where fits: (Source) -> Bool) async throws -> Source? {
+        let askedAt = ContinuousClock.now
         if let source = try await cache.value(for: tenant).first(where: fits) { return source }
-        return try await cache.currentValue(for: tenant).first(where: fits)
+        return try await cache.value(for: tenant, loadedSince: askedAt).first(where: fits)
     }
 }
 

@@ -5,7 +5,8 @@ import Postgres
 enum Statements {
     static let fixed: [any Statement.Type] =
         [
-            SetTenant.self, KeepPlan.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self, CursorSecret.self,
+            SetTenant.self, SetTenantAndKeepPlan.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self,
+            CursorSecret.self,
             InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, EnterLane.self,
             TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
             RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSourceProfile.self,
@@ -31,7 +32,7 @@ enum Statements {
         let tenant = TenantID(rawValue: 1)
         let time = Timestamp.epoch
         let id = EventID(high: 0, low: 0)
-        let pages = (0..<128).map { set -> Query in
+        let pages = (0..<256).map { set -> Query in
             let has: (Int) -> Bool = { set & (1 << $0) != 0 }
             let filter = EventFilter(
                 type: has(0) ? "t" : nil,
@@ -46,6 +47,7 @@ enum Statements {
                 window: time..<time.next,
                 after: has(4) ? EventPosition(occurredAt: time, id: id) : nil,
                 id: has(5) ? id : nil,
+                isWide: has(7),
                 limit: 1
             ).query
         }
@@ -58,10 +60,20 @@ enum Statements {
             + [true, false].flatMap { isTime in
                 [true, false].map { .compared(versions: [1], name: "f", isTime: isTime, isLeast: $0, text: "1") }
             }
-        let fields = ([[], places] + places.map { [$0] }).map { places -> Query in
-            var query = SelectEvents(tenant: tenant, filter: EventFilter(), window: time..<time.next, fields: [places], limit: 1).query
-            query.name = query.name ?? "select_events.places"
-            return query
+        let fields = ([[], places] + places.map { [$0] }).flatMap { places in
+            [false, true].map { isWide -> Query in
+                let filter = EventFilter()
+                var query = SelectEvents(
+                    tenant: tenant,
+                    filter: filter,
+                    window: time..<time.next,
+                    fields: [places],
+                    isWide: isWide,
+                    limit: 1
+                ).query
+                query.name = query.name ?? "select_events.places"
+                return query
+            }
         }
         let refused = (0..<256).map { set -> Query in
             let has: (Int) -> Bool = { set & (1 << $0) != 0 }
@@ -80,6 +92,9 @@ enum Statements {
                 limit: 1
             ).query
         }
-        return pages + received + fields + refused + [FindTenant(slug: "s").query, FindTenant(slug: "s", locking: true).query]
+        // Not every choice changes the text; another text under the same name would not prepare.
+        var seen: Set<[String]> = []
+        let events = (pages + fields).filter { seen.insert([$0.name ?? "", $0.sql]).inserted }
+        return events + received + refused + [FindTenant(slug: "s").query, FindTenant(slug: "s", locking: true).query]
     }
 }

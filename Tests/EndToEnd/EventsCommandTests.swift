@@ -149,7 +149,7 @@ import Testing
     @Test func goesOnWithAnExportThatWasKilled() async throws {
         let scene = try await Scene.make()
         try await fill(scene, 0..<1)
-        let rows = 200_000
+        let rows = 300_000
         try await scene.migrated.psql(
             """
             INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, fields, extra)

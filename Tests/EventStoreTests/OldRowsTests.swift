@@ -215,50 +215,89 @@ extension OldRowsTests {
         await #expect(throws: StoreError.self) { try await fill.run("nope", rowsPerSecond: 1) }
     }
 
-    /// A page's plan is kept for all values, also where half of a tenant's rows have one of two and another is looked for: then too no row
-    /// may be looked at that does not match.
+    /// The plan of a search through many months is kept for all values, also where half of a tenant's rows have one of two and another is
+    /// looked for, and where months were empty when they were looked at: then too no row may be looked at that does not match.
     @Test func aKeptPlanSearchesByTheColumnsIndexWhateverTheValue() async throws {
         let fixture = try await Fixture.make()
-        try await store("a: { from: /a, type: string, indexed: true }", [], fixture, secondsAgo: 900)
-        let slots = (1...AcceptedEvent.slotCount).map { "k\($0)" }
-        let columns = slots + ["actor", "machine"]
-        try await fixture.migrated.psql(
-            """
-            INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, fields, extra, \(columns.joined(separator: ", ")))
-            SELECT \(fixture.acme.id.rawValue), now() - make_interval(secs => n), gen_random_uuid(), now(), 1, 1, '{}', '{}',
-                   \(columns.map { _ in "'v' || n % 2" }.joined(separator: ", "))
-            FROM generate_series(1, 20000) n;
-            ANALYZE events
-            """
-        )
-        let schemas = try await EventReader(fixture.database, freshness: .zero).schemas(of: fixture.acme.id)
-        #expect(try schemas.query(FieldFilter(field: "a", comparison: .equals, text: "v7")).places == [.slot(1, "v7")])
-        let window = fixture.now.adding(days: -1)..<fixture.now
+        let months = try await fixture.fillTwoMonths(values: 2)
         for order in [EventOrder.newestFirst, .oldestFirst] {
-            for (place, column) in columns.enumerated() {
+            for (place, column) in Fixture.indexedColumns.enumerated() {
                 let query = SelectEvents(
                     tenant: fixture.acme.id,
                     filter: EventFilter(actor: column == "actor" ? "v7" : nil, machine: column == "machine" ? "v7" : nil, order: order),
-                    window: window,
-                    fields: place < slots.count ? [[.slot(place + 1, "v7")]] : [],
+                    window: months,
+                    fields: place < AcceptedEvent.slotCount ? [[.slot(place + 1, "v7")]] : [],
+                    isWide: true,
                     limit: 101
                 ).query
                 #expect(query.keepsPlan)
-                let plan = try await fixture.migrated.psql(
-                    """
-                    SET app.tenant = \(fixture.acme.id.rawValue);
-                    SET ROLE sluice_reader;
-                    SET plan_cache_mode = force_generic_plan;
-                    PREPARE q AS \(query.sql);
-                    EXPLAIN EXECUTE q (\(fixture.acme.id.rawValue), '\(window.lowerBound.rfc3339())', '\(window.upperBound.rfc3339())', 'v7', 'v7', 101)
-                    """
-                )
+                let plan = try await fixture.explain(query, ["v7", "v7"], in: months, preamble: SetTenantAndKeepPlan.sql)
                 let scans = plan.split(separator: "\n").filter { $0.contains("Scan") && $0.contains(" on events_") }
+                let conditions = plan.split(separator: "\n").filter { $0.contains("Index Cond") && $0.contains("(\(column) >= ") }
                 #expect(
-                    !scans.isEmpty && scans.allSatisfy { $0.contains("Index Scan") && $0.contains("_\(column)_occurred_at_idx") },
+                    scans.count >= 2 && scans.allSatisfy { $0.contains("Index Scan") && $0.contains("_\(column)_occurred_at_idx") },
                     "\(plan)"
                 )
+                #expect(conditions.count == scans.count && plan.contains("Merge Append"), "\(plan)")
             }
         }
+    }
+
+    /// With a bound in the middle of a month, the index stops there: it does not read on through the value's other rows.
+    @Test func aSearchInAFewMinutesReadsNoMoreThanTheirRows() async throws {
+        let fixture = try await Fixture.make()
+        let months = try await fixture.fillTwoMonths(values: 3)
+        let start = months.lowerBound.adding(days: 20)
+        let window = start..<start.adding(microseconds: 600 * 60_000_000)
+        for order in [EventOrder.newestFirst, .oldestFirst] {
+            let filter = EventFilter(actor: "v0", order: order)
+            let query = SelectEvents(tenant: fixture.acme.id, filter: filter, window: window, limit: 101).query
+            #expect(!query.keepsPlan)
+            let plan = try await fixture.explain(query, ["v0"], in: window, preamble: SetTenant.sql)
+            let run = plan.prefix(upTo: plan.firstRange(of: "Planning:")?.lowerBound ?? plan.endIndex)
+            let buffers = run.matches(of: /Buffers: shared hit=([0-9]+)/).compactMap { Int($0.output.1) }
+            #expect(buffers.max().map { $0 < 30 } == true && run.contains(" rows=100 "), "\(plan)")
+        }
+    }
+}
+
+extension Fixture {
+    static let indexedColumns = (1...AcceptedEvent.slotCount).map { "k\($0)" } + ["actor", "machine"]
+
+    /// The two months before this one, with an event of acme every two minutes, whose indexed columns have one of so many values; other
+    /// months are empty, and that is known.
+    fileprivate func fillTwoMonths(values: Int) async throws -> Range<Timestamp> {
+        let month = Month(of: now)
+        let months = month.start(monthsBack: 2)..<month.start(monthsBack: 0)
+        try await migrated.psql(
+            """
+            SET ROLE sluice_owner;
+            SELECT make_partition('events', m::date) FROM unnest(ARRAY['\(months.lowerBound.rfc3339())', '\(month.start(monthsBack: 1).rfc3339())']) m;
+            RESET ROLE;
+            INSERT INTO events (tenant_id, occurred_at, id, received_at, source_id, version_no, fields, extra, \(Self.indexedColumns.joined(separator: ", ")))
+            SELECT \(acme.id.rawValue), '\(months.lowerBound.rfc3339())'::timestamptz + n * interval '2 minutes', gen_random_uuid(), now(), 1, 1, '{}', '{}',
+                   \(Self.indexedColumns.map { _ in "'v' || n % \(values)" }.joined(separator: ", "))
+            FROM generate_series(0, 40000) n;
+            ANALYZE events
+            """
+        )
+        return months
+    }
+
+    /// How PostgreSQL answers a query of acme's newest or oldest events in a window, as the API asks it, run once.
+    ///
+    /// - Parameter values: of `$4` and so on.
+    fileprivate func explain(_ query: Query, _ values: [String], in window: Range<Timestamp>, preamble: String) async throws -> String {
+        let bound = ["'\(window.lowerBound.rfc3339())'", "'\(window.upperBound.rfc3339())'"] + values.map { "'\($0)'" } + ["101"]
+        return try await migrated.psql(
+            """
+            BEGIN;
+            SET LOCAL ROLE sluice_reader;
+            \(preamble.replacing("$1", with: "'\(acme.id.rawValue)'"));
+            PREPARE q AS \(query.sql);
+            EXPLAIN (ANALYZE, BUFFERS) EXECUTE q (\(acme.id.rawValue), \(bound.joined(separator: ", ")));
+            COMMIT
+            """
+        )
     }
 }

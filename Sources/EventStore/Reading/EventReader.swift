@@ -57,12 +57,21 @@ package struct EventReader: Sendable {
         }
         var windows = EventWindows(filter.order, from: start, to: end, isLed: Self.isLed(filter, queries), now: now)
         let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
+        // Where a page's walk ends unless it is full before.
+        let isUnbounded = (filter.order == .newestFirst ? filter.from : filter.to) == nil
         // What is left then is for the answer.
         let latest = enough + enough.duration(to: deadline) / 2
         var isFirst = true
         while let window = windows.next() {
             let began = ContinuousClock.now
-            let walk = Walk(tenant: tenant, filter: filter, schemas: schemas, queries: queries, window: window)
+            let walk = Walk(
+                tenant: tenant,
+                filter: filter,
+                schemas: schemas,
+                queries: queries,
+                window: window,
+                isWide: windows.isRest && isUnbounded
+            )
             let stopped: EventPosition?
             do {
                 stopped = try await collect(walk, after: after, into: found, enough: enough, deadline: isFirst ? deadline : latest)
@@ -93,6 +102,7 @@ package struct EventReader: Sendable {
         let schemas: TenantSchemas
         let queries: [TenantSchemas.FieldQuery]
         let window: Range<Timestamp>
+        let isWide: Bool
     }
 
     /// Adds a window's events to a page, in the filter's order, until the page is full or the window walked.
@@ -115,6 +125,7 @@ package struct EventReader: Sendable {
                 window: walk.window,
                 after: position,
                 fields: walk.queries.map(\.places),
+                isWide: walk.isWide,
                 limit: most
             )
             let walked = WalkedRows()

@@ -15,7 +15,7 @@ struct EventWindows {
     private var start: Timestamp
     private var end: Timestamp
     private let isLed: Bool
-    private var isFirst = true
+    private var given = 0
     private var span = hour
     /// Where the last window that was given began to be walked.
     private var edge: Timestamp?
@@ -35,10 +35,10 @@ struct EventWindows {
     /// The next window; nil when all were given.
     mutating func next() -> Range<Timestamp>? {
         guard start < end else { return nil }
-        defer { isFirst = false }
+        given += 1
         let edge: Timestamp?
         switch order {
-        case _ where isLed && !isFirst: edge = nil
+        case _ where isLed && given > 1: edge = nil
         case .newestFirst where isLed: edge = Month(of: min(end.previous, now)).start(monthsBack: 1)
         case .oldestFirst where isLed: edge = Month(of: start).start(monthsOn: 2)
         // Hardly anything lies ahead of the clock.
@@ -58,6 +58,9 @@ struct EventWindows {
             return start..<edge
         }
     }
+
+    /// The last window that was given has all that an index leads to, but the months of the first one.
+    var isRest: Bool { isLed && given > 1 }
 
     /// Tells how long the last window took.
     mutating func took(_ time: Duration) {

@@ -14,6 +14,8 @@ struct SelectEvents: Sendable {
     var id: EventID?
     /// What the filter asks of schema fields: rows that may match.
     var fields: [[SchemaHistory.FieldQuery.Place]] = []
+    /// The window is of many months and has no bound but what is kept: planned once a session, where the text allows it.
+    var isWide = false
     let limit: Int
 }
 
@@ -31,8 +33,11 @@ extension SelectEvents: QueryStatement {
         }
         let direction = filter.order.direction
         var order = "e.occurred_at \(direction), e.id \(direction)"
+        let sought = isWide ? sought : nil
         if let sought {
-            // A range of one value, and in the order of the column's index: no other index has that order, so every plan is by this one.
+            // A range of one value, in the order of the column's index: without the values nothing else tells PostgreSQL that this index leads to
+            // fewer rows than the one by time. Behind a range the index no longer stops at the window's far end, so that must be no
+            // bound of the filter's.
             builder.add("e.\(sought.column) BETWEEN ? AND ?", key: "seek.\(sought.column)") {
                 $0.append(sought.value)
                 $0.append(sought.value)
@@ -58,7 +63,7 @@ extension SelectEvents: QueryStatement {
             ORDER BY p.occurred_at \(direction), p.id \(direction)
             """
         )
-        query.keepsPlan = sought != nil || isByTimeAlone
+        query.keepsPlan = isWide && (sought != nil || isByTimeAlone)
         return query
     }
 

@@ -6,7 +6,7 @@ RELEASE_FLAGS = -c release --static-swift-stdlib
 # More for swift test, such as: make test TEST_FLAGS='--filter LocalClusterTests'
 TEST_FLAGS ?=
 FORMATTED = Package.swift Sources Tests Plugins
-# make bench BENCH=single runs one of single, slots, tokens, bulk, stream, latency, fairness, history, or soak, which takes an hour; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
+# make bench BENCH=single runs one of single, slots, tokens, bulk, bulk-slots, stream, latency, fairness, history, or soak, which takes an hour; BENCH_FLAGS='--rounds 3 --seconds 5' and so on.
 BENCH ?= all
 BENCH_FLAGS ?=
 # make faults FAULTS_FLAGS='--only kill-api,black-hole --seed 7' and so on.

@@ -22,11 +22,11 @@ from sluicebench.report import Report
 from sluicebench.response import fairness, latency
 from sluicebench.soak import soak
 from sluicebench.stream import stream
-from sluicebench.versus import bulk, single, slots, tokens
+from sluicebench.versus import bulk, bulk_slots, single, slots, tokens
 
 Benchmark = Callable[[Options, Report], Report]
 BENCHMARKS: dict[str, Benchmark] = {
-    "single": single, "slots": slots, "tokens": tokens, "bulk": bulk, "stream": stream, "latency": latency, "fairness": fairness,
+    "single": single, "slots": slots, "tokens": tokens, "bulk": bulk, "bulk-slots": bulk_slots, "stream": stream, "latency": latency, "fairness": fairness,
     "history": history,
 }
 # An hour is only taken by name.

@@ -205,9 +205,9 @@ def _pgbench_latencies(prefix: pathlib.Path) -> dict[str, int]:
     return {name: times[min(len(times) - 1, int(len(times) * share))] for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999))}
 
 
-def copy(server: Server, file: pathlib.Path, rows: int) -> Run:
+def copy(server: Server, file: pathlib.Path, rows: int, slots: dict[str, int]) -> Run:
     """psql's \\copy, one connection, one transaction."""
-    script = f"\\timing on\n\\copy sluice.events ({payloads.COPY_COLUMNS}) FROM '{file}'\n"
+    script = f"\\timing on\n\\copy sluice.events ({payloads.columns(slots)}) FROM '{file}'\n"
     command = ["psql", "-X", "-v", "ON_ERROR_STOP=1"]
     output, _, cpu = measured(server, lambda: run_program(command, server.database_environment(), 600, script))
     done, took = re.search(r"^COPY (\d+)$", output, re.MULTILINE), re.search(r"^Time: ([0-9.]+) ms", output, re.MULTILINE)

@@ -119,25 +119,28 @@ def _ndjson_line(index: int) -> str:
     return _text(_ndjson_record(index)) + "\n"
 
 
-COPY_COLUMNS = "tenant_id, occurred_at, id, received_at, source_id, version_no, type, actor, machine, k1, fields, extra"
+def columns(slots: dict[str, int]) -> str:
+    """Of a row of events whose indexed fields have these slots."""
+    places = "".join(f", k{slot}" for slot in slots.values())
+    return f"tenant_id, occurred_at, id, received_at, source_id, version_no, type, actor, machine, fields, extra{places}"
 
 
-def copy_block(tenant: int, source: int, version: int) -> Block:
-    """The rows that Sluice makes of `ndjson_block`, as COPY's text format, columns as in `COPY_COLUMNS`."""
-    return _block([_copy_line(index, tenant, source, version) for index in range(RECORDS_PER_BLOCK)])
+def copy_block(tenant: int, source: int, version: int, slots: dict[str, int]) -> Block:
+    """The rows that Sluice makes of `ndjson_block`, as COPY's text format, with these `columns`."""
+    return _block([_copy_line(index, tenant, source, version, slots) for index in range(RECORDS_PER_BLOCK)])
 
 
-def _copy_line(index: int, tenant: int, source: int, version: int) -> str:
+def _copy_line(index: int, tenant: int, source: int, version: int, slots: dict[str, int]) -> str:
     record = _ndjson_record(index)
-    fields = _text({"admin": record["state"] == "admin", "serial": record["serial"]})
-    mapped = ("event_type", "username", "timestamp", "serial", "hardware_uuid")
+    fields = _text({"admin": record["state"] == "admin", **{name: record[name] for name in slots}})
+    mapped = ("event_type", "username", "timestamp", "hardware_uuid", *slots)
     extra = _text({name: value for name, value in record.items() if name not in mapped})
-    columns = (
+    cells = (
         tenant, record["timestamp"], f"{index:08x}-0000-8000-8000-000{_BLOCK}", record["timestamp"], source, version,
-        record["event_type"], record["username"], record["hardware_uuid"], record["serial"],
-        fields.replace("true", "true "), extra,
+        record["event_type"], record["username"], record["hardware_uuid"], fields.replace("true", "true "), extra,
+        *(record[name] for name in slots),
     )
-    return "\t".join(str(column) for column in columns) + "\n"
+    return "\t".join(str(cell) for cell in cells) + "\n"
 
 
 def _block(lines: list[str]) -> Block:

@@ -17,6 +17,8 @@ class Sender:
     version: int
     key: str = field(repr=False)
     target: str = "/v1/events"
+    slots: dict[str, int] = field(default_factory=dict)
+    """Which of k1 … k8 each indexed field has."""
 
     def stored(self, server: Server) -> int:
         return int(server.psql(f"SELECT count(*) FROM sluice.events WHERE tenant_id = {self.tenant_id}"))
@@ -36,14 +38,16 @@ def make_sender(server: Server, tenant: str, profile: str, schema: str, document
             FROM sluice.tenants t JOIN sluice.sources s USING (tenant_id) WHERE t.slug = '{tenant}' AND s.slug = 'bench'"""
     )
     tenant_id, source_id, version = (int(value) for value in row.split("|"))
-    return Sender(tenant, tenant_id, source_id, version, str(key))
+    rows = server.psql(f"SELECT field, slot FROM sluice.schema_slots WHERE tenant_id = {tenant_id}").splitlines()
+    taken = {name: int(slot) for name, slot in (row.split("|") for row in rows)}
+    return Sender(tenant, tenant_id, source_id, version, str(key), slots=taken)
 
 
 def sap_sender(server: Server, tenant: str = "single") -> Sender:
     return make_sender(server, tenant, "privileges-webhook", "privileges-webhook")
 
 
-_FOUR_INDEXED = """schema: privileges-webhook
+_SAP_FOUR_INDEXED = """schema: privileges-webhook
 core: { type: /event, occurred_at: /timestamp, actor: /user, machine: /machine }
 fields:
   serial:  { from: /custom_data/serial, type: string, required: true, indexed: true, min_length: 1, max_length: 64 }
@@ -54,13 +58,32 @@ unknown: keep
 """
 
 
-def four_slot_sender(server: Server, tenant: str = "slots") -> tuple[Sender, dict[str, int]]:
-    """As `sap_sender`, but with four indexed fields; which slot each has."""
+_NDJSON_FOUR_INDEXED = """schema: privileges-ndjson
+core: { type: /event_type, occurred_at: /timestamp, actor: /username, machine: /hardware_uuid }
+fields:
+  serial:         { from: /serial, type: string, required: true, indexed: true, min_length: 1, max_length: 64 }
+  admin:          { from: /state, type: boolean, required: true, values: { admin: true, user: false } }
+  hostname:       { from: /hostname, type: string, max_length: 100, indexed: true }
+  parent_process: { from: /parent_process, type: string, max_length: 100, indexed: true }
+  script_pid:     { from: /script_pid, type: integer, min: 0, indexed: true }
+unknown: keep
+"""
+
+
+def four_slot_sap_sender(server: Server, tenant: str = "slots") -> Sender:
+    """As `sap_sender`, but with four indexed fields."""
+    return make_sender(server, tenant, "privileges-webhook", "privileges-webhook", _document(server, _SAP_FOUR_INDEXED))
+
+
+def four_slot_fluent_bit_sender(server: Server, tenant: str = "slots") -> Sender:
+    """As `fluent_bit_sender`, but with four indexed fields."""
+    return make_sender(server, tenant, "fluent-bit", "privileges-ndjson", _document(server, _NDJSON_FOUR_INDEXED))
+
+
+def _document(server: Server, text: str) -> str:
     path = server.private / "four-indexed.yaml"
-    path.write_text(_FOUR_INDEXED)
-    sender = make_sender(server, tenant, "privileges-webhook", "privileges-webhook", str(path))
-    rows = server.psql(f"SELECT field, slot FROM sluice.schema_slots WHERE tenant_id = {sender.tenant_id}").splitlines()
-    return sender, {field: int(slot) for field, slot in (row.split("|") for row in rows)}
+    path.write_text(text)
+    return str(path)
 
 
 def token_sender(server: Server, tenant: str = "tokens") -> Sender:

@@ -10,7 +10,7 @@ from .loads import SECONDS_OF_BLOCKS, Run, block_plan, copy, pgbench, post_block
 from .options import Options
 from .report import Bar, Report, summary
 from .server import Server
-from .tenancy import Sender, check_stored, fluent_bit_sender, four_slot_sender, sap_sender, token_sender
+from .tenancy import Sender, check_stored, fluent_bit_sender, four_slot_fluent_bit_sender, four_slot_sap_sender, sap_sender, token_sender
 
 # The one-row INSERT with the same columns. pgbench has no strings to send, so the server puts them together from
 # numbers; "pgbench expressions alone" in the result says what that costs. Rows look like those that Sluice makes of the SAP
@@ -20,23 +20,20 @@ _INSERT = """\\set n random(100000000000, 999999999999)
 \\set b random(100, 999)
 \\set m random(100000000000, 100000001023)
 {verb} {tenant}, date_trunc('second', now()), ('01a1f83c-da20-8' || :a || '-8' || :b || '-' || :n)::uuid, now(), {source}, {version},
- 'corp.sap.privileges.granted', 'user' || :m || '.example', '16DF8241-7E86-5A4F-8C0F-' || :m, 'C02X' || :m,
+ 'corp.sap.privileges.granted', 'user' || :m || '.example', '16DF8241-7E86-5A4F-8C0F-' || :m,
  ('{{"admin": true,"reason":"Install Xcode / CLT, ticket ' || :n || '","serial":"C02X' || :m || '","expires":"' || :expires || '"}}')::jsonb,
- '{{"delayed": false}}'::jsonb{more}{end}
+ '{{"delayed": false}}'::jsonb{slots}{end}
 """
-# What else is indexed where four fields are.
-_MORE = {"admin": "'true'", "reason": "'Install Xcode / CLT, ticket ' || :n", "expires": ":expires"}
+# What may be indexed.
+_INDEXED = {"serial": "'C02X' || :m", "admin": "'true'", "reason": "'Install Xcode / CLT, ticket ' || :n", "expires": ":expires"}
 
 
-def insert_script(server: Server, sender: Sender, select_only: bool = False, slots: dict[str, int] | None = None) -> pathlib.Path:
-    """pgbench's script; with `select_only` the same expressions, but no row. `slots`: of four indexed fields."""
-    more = {field: expression for field, expression in _MORE.items() if slots}
-    columns = payloads.COPY_COLUMNS.replace("k1", f"k{slots['serial']}") if slots else payloads.COPY_COLUMNS
-    columns += "".join(f", k{(slots or {})[field]}" for field in more)
-    verb = f"INSERT INTO sluice.events ({columns}) VALUES ("
+def insert_script(server: Server, sender: Sender, select_only: bool = False) -> pathlib.Path:
+    """pgbench's script; with `select_only` the same expressions, but no row."""
+    verb = f"INSERT INTO sluice.events ({payloads.columns(sender.slots)}) VALUES ("
     text = _INSERT.format(
         verb="SELECT" if select_only else verb, end=";" if select_only else ") ON CONFLICT DO NOTHING;",
-        tenant=sender.tenant_id, source=sender.source_id, version=sender.version, more="".join(f",\n {value}" for value in more.values()),
+        tenant=sender.tenant_id, source=sender.source_id, version=sender.version, slots="".join(f",\n {_INDEXED[name]}" for name in sender.slots),
     )
     # One statement, one line: pgbench ends a statement at its semicolon.
     path = server.private / ("select.pgbench" if select_only else "insert.pgbench")
@@ -57,11 +54,9 @@ def slots(options: Options, report: Report) -> Report:
 def _singles(options: Options, report: Report, is_four: bool = False) -> Report:
     with Server(options.scratch) as server:
         report.context |= options.describe(server)
-        if is_four:
-            (sender, _), (other, taken) = four_slot_sender(server), four_slot_sender(server, "plain-sql")
-        else:
-            sender, other, taken = sap_sender(server), sap_sender(server, "plain-sql"), {}
-        plan, script = sap_plan(server, sender), insert_script(server, other, slots=taken)
+        make = four_slot_sap_sender if is_four else sap_sender
+        sender, other = make(server), make(server, "plain-sql")
+        plan, script = sap_plan(server, sender), insert_script(server, other)
         warm = [post_singles(server, plan, 1, options.warm_up), pgbench(server, script, options.warm_up)]
         for number in range(2, options.rounds + 2):
             server.psql("CHECKPOINT")
@@ -105,9 +100,19 @@ def _expressions(server: Server, other: Sender) -> dict[str, object]:
 
 def bulk(options: Options, report: Report) -> Report:
     """1,000-record NDJSON bodies, 8 connections; beside it psql's \\copy of the same rows."""
+    return _bulks(options, report)
+
+
+def bulk_slots(options: Options, report: Report) -> Report:
+    """As `bulk`, with four indexed fields on either side."""
+    return _bulks(options, report, is_four=True)
+
+
+def _bulks(options: Options, report: Report, is_four: bool = False) -> Report:
     with Server(options.scratch) as server:
         report.context |= options.describe(server)
-        sender, other = fluent_bit_sender(server), fluent_bit_sender(server, "plain-sql")
+        make = four_slot_fluent_bit_sender if is_four else fluent_bit_sender
+        sender, other = make(server), make(server, "plain-sql")
         base = int(time.time()) - 70_000
         check_same_row(server, sender, other)
         plan = block_plan(server, sender, base)
@@ -134,14 +139,14 @@ def _bulk_round(
         raise Broken("not one body was answered")
     file = write_copy_file(server, other, base, first, blocks)
     server.psql("CHECKPOINT")
-    copied = copy(server, file, posted.events)
+    copied = copy(server, file, posted.events, other.slots)
     file.unlink()
     return [posted, copied]
 
 
 def write_copy_file(server: Server, other: Sender, base: int, first: int, blocks: int) -> pathlib.Path:
     """Readable by psql alone, which runs as we do. Two threads of wrk share the blocks half and half."""
-    block = payloads.copy_block(other.tenant_id, other.source_id, other.version)
+    block = payloads.copy_block(other.tenant_id, other.source_id, other.version, other.slots)
     path = server.private / "rows.copy"
     with open(path, "wb") as file:
         for index in range(blocks):
@@ -158,10 +163,10 @@ def check_same_row(server: Server, sender: Sender, other: Sender) -> None:
     status, answer = server.request("POST", sender.target, record, headers)
     if status != 200:
         raise Broken(f"a single record was answered {status}: {answer[:300]!r}")
-    line = bytes(payloads.copy_block(other.tenant_id, other.source_id, other.version).fill(second, number)).split(b"\n", 1)[0]
+    line = bytes(payloads.copy_block(other.tenant_id, other.source_id, other.version, other.slots).fill(second, number)).split(b"\n", 1)[0]
     file = server.private / "row.copy"
     file.write_bytes(line + b"\n")
-    copy(server, file, 1)
+    copy(server, file, 1, other.slots)
     columns = "occurred_at, version_no, type, actor, machine, k1, k2, k3, k4, k5, k6, k7, k8, fields, extra"
     rows = [
         server.psql(f"SELECT {columns} FROM sluice.events WHERE tenant_id = {tenant.tenant_id}") for tenant in (sender, other)

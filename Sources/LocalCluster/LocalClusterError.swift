@@ -1,7 +1,7 @@
 /// What went wrong with the private PostgreSQL; `description` says what to do next and is safe to log.
 package struct LocalClusterError: Error, Sendable, CustomStringConvertible {
     package enum Code: Sendable, Equatable {
-        /// No PostgreSQL server on this machine, or `SLUICE_BIN_POSTGRES` names a folder without one.
+        /// PostgreSQL's programs are not on this machine, or not in the folder that `SLUICE_BIN_POSTGRES` names.
         case binariesNotFound
         /// Older than ``PostgresBinaries/oldestMajor``.
         case unsupportedVersion

@@ -4,6 +4,32 @@ internal import Foundation
 package struct PostgresBinaries: Sendable, Equatable {
     package static let oldestMajor = 14
 
+    /// Which of them are needed: a machine that only makes backups has no server.
+    package enum Part: Sendable {
+        case server
+        /// `pg_dump` and `pg_restore`.
+        case client
+
+        /// The first one tells the version.
+        fileprivate var programs: [String] {
+            switch self {
+            case .server: ["postgres", "initdb", "psql"]
+            case .client: ["pg_dump", "pg_restore"]
+            }
+        }
+
+        fileprivate var package: String {
+            switch self {
+            case .server: "postgresql"
+            case .client: "postgresql-client"
+            }
+        }
+
+        fileprivate var list: String {
+            programs.dropLast().joined(separator: ", ") + " and " + (programs.last ?? "")
+        }
+    }
+
     package let folder: String
     package let major: Int
 
@@ -11,47 +37,49 @@ package struct PostgresBinaries: Sendable, Equatable {
 
     /// Takes `SLUICE_BIN_POSTGRES` when it is set; else looks in PATH, asks `pg_config`, and looks where packages put it.
     package static func find(
+        _ part: Part = .server,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws -> PostgresBinaries {
         if let folder = environment["SLUICE_BIN_POSTGRES"], !folder.isEmpty {
-            guard let binaries = try await inspect(folder) else {
+            guard let binaries = try await inspect(folder, part) else {
                 throw LocalClusterError(
                     .binariesNotFound,
-                    "SLUICE_BIN_POSTGRES is \(folder), but postgres, initdb and psql are not all there: set it to the folder that holds "
+                    "SLUICE_BIN_POSTGRES is \(folder), but \(part.list) are not all there: set it to the folder that holds "
                         + "them, such as /usr/lib/postgresql/17/bin."
                 )
             }
-            return try supported(binaries)
+            return try supported(binaries, part)
         }
         var tooOld: PostgresBinaries?
-        for folder in try await candidates(environment) {
-            guard let binaries = try await inspect(folder) else { continue }
+        for folder in try await candidates(part, environment) {
+            guard let binaries = try await inspect(folder, part) else { continue }
             if binaries.major >= oldestMajor { return binaries }
             tooOld = tooOld ?? binaries
         }
-        if let tooOld { return try supported(tooOld) }
+        if let tooOld { return try supported(tooOld, part) }
         throw LocalClusterError(
             .binariesNotFound,
-            "No PostgreSQL server on this machine: apt-get install postgresql (or your system's package), or set SLUICE_BIN_POSTGRES to "
-                + "the folder of postgres and initdb."
+            "PostgreSQL's \(part.list) are not on this machine: apt-get install \(part.package) (or your system's package), or set "
+                + "SLUICE_BIN_POSTGRES to their folder."
         )
     }
 
-    private static func supported(_ binaries: PostgresBinaries) throws -> PostgresBinaries {
+    private static func supported(_ binaries: PostgresBinaries, _ part: Part) throws -> PostgresBinaries {
         guard binaries.major >= oldestMajor else {
             throw LocalClusterError(
                 .unsupportedVersion,
                 "PostgreSQL \(binaries.major) in \(binaries.folder) is too old: install \(oldestMajor) or newer "
-                    + "(apt-get install postgresql), or set SLUICE_BIN_POSTGRES to its folder."
+                    + "(apt-get install \(part.package)), or set SLUICE_BIN_POSTGRES to its folder."
             )
         }
         return binaries
     }
 
-    private static func candidates(_ environment: [String: String]) async throws -> [String] {
+    private static func candidates(_ part: Part, _ environment: [String: String]) async throws -> [String] {
         let path = (environment["PATH"] ?? "").split(separator: ":").map(String.init)
-        // A link in PATH, such as /usr/local/bin/postgres, leads to the folder that holds all the programs.
-        var folders = path.flatMap { [resolvedFolder(of: "\($0)/postgres"), resolvedFolder(of: "\($0)/initdb"), $0] }.compactMap(\.self)
+        // A link in PATH, such as /usr/local/bin/postgres, leads to the folder that holds all the programs. Debian's /usr/bin/pg_dump leads to a
+        // script that chooses one of those below.
+        var folders = path.flatMap { folder in part.programs.map { resolvedFolder(of: "\(folder)/\($0)") } }.compactMap(\.self)
         if let pgConfig = path.map({ folder -> String in "\(folder)/pg_config" }).first(where: { access($0, X_OK) == 0 }) {
             let answer = try await ProcessSpawner.shared.run(ChildCommand(pgConfig, ["--bindir"], environment: environment))
             if answer.status == .exited(0) { folders.append(answer.output.trimmingCharacters(in: .whitespacesAndNewlines)) }
@@ -59,7 +87,7 @@ package struct PostgresBinaries: Sendable, Equatable {
         folders += installed(under: "/usr/lib/postgresql") { "/usr/lib/postgresql/\($0)/bin" }
         folders += installed(under: "/usr") { $0.hasPrefix("pgsql-") ? "/usr/\($0)/bin" : nil }
         folders += installed(under: "/opt/homebrew/opt") { $0.hasPrefix("postgresql") ? "/opt/homebrew/opt/\($0)/bin" : nil }
-        return folders
+        return folders + path
     }
 
     private static func resolvedFolder(of program: String) -> String? {
@@ -75,9 +103,9 @@ package struct PostgresBinaries: Sendable, Equatable {
     }
 
     /// nil when one of the programs is missing there.
-    private static func inspect(_ folder: String) async throws -> PostgresBinaries? {
+    private static func inspect(_ folder: String, _ part: Part) async throws -> PostgresBinaries? {
         let folder = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        let programs = ["postgres", "initdb", "psql"].map { "\(folder)/\($0)" }
+        let programs = part.programs.map { "\(folder)/\($0)" }
         guard programs.allSatisfy({ access($0, X_OK) == 0 }) else { return nil }
         let answer = try await ProcessSpawner.shared.run(ChildCommand(programs[0], ["--version"], environment: ["LC_ALL": "C"]))
         // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"

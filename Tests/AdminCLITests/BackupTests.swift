@@ -32,7 +32,7 @@ import Testing
     @Test func restoresIntoAnEmptyClusterRowForRow() async throws {
         let cluster = try await TestCluster.startPrivate()
         let filled = try await FilledDatabase.make(in: cluster)
-        let tool = try CommandLineTool.make(filled.adminURL)
+        let tool = try await CommandLineTool.make(filled.adminURL)
         #expect(try await tool.run("tenant", "create", "initech", "--name", "Initech").status == .exited(0))
         let opened = try await tool.run("tenant", "sql-access", "initech", "--password-file", "\(tool.home)/password")
         #expect(opened.status == .exited(0), "\(opened.output)")
@@ -70,7 +70,7 @@ import Testing
 
     @Test func archivesAClosedMonthOnceUntilItChanges() async throws {
         let filled = try await FilledDatabase.make()
-        let tool = try CommandLineTool.make(filled.adminURL)
+        let tool = try await CommandLineTool.make(filled.adminURL)
         func archives() -> Set<String> {
             Set((try? FileManager.default.contentsOfDirectory(atPath: "\(tool.home)/backups/months")) ?? [])
         }
@@ -96,7 +96,7 @@ import Testing
 
     @Test func seesADamagedFileBeforeItTouchesTheDatabase() async throws {
         let filled = try await FilledDatabase.make()
-        let tool = try CommandLineTool.make(filled.adminURL)
+        let tool = try await CommandLineTool.make(filled.adminURL)
         #expect(try await tool.run("backup", "create").status == .exited(0))
         #expect(try await tool.run("backup", "list", "--verify").status == .exited(0))
         let backup = try #require(try await backups(tool).first?["name"] as? String)
@@ -135,7 +135,7 @@ import Testing
 
     @Test func prunesOldBackupsButNeverTheNewestAndNoMonthThatIsNamed() async throws {
         let filled = try await FilledDatabase.make()
-        let tool = try CommandLineTool.make(filled.adminURL)
+        let tool = try await CommandLineTool.make(filled.adminURL)
         for _ in 0..<2 { #expect(try await tool.run("backup", "create").status == .exited(0)) }
         let folder = BackupFolder(path: "\(tool.home)/backups")
         #expect(try folder.prune(olderThan: 30, now: Date()) == .init())
@@ -234,7 +234,7 @@ import Testing
     @Test func exportsOneTenantAndPutsItBackAlone() async throws {
         let filled = try await FilledDatabase.make()
         let cluster = try await TestCluster.shared()
-        let tool = try CommandLineTool.make(filled.adminURL)
+        let tool = try await CommandLineTool.make(filled.adminURL)
         let before = try await contents(cluster, name(filled.adminURL))
         let made = try await tool.run("backup", "create", "--tenant", "acme")
         #expect(made.status == .exited(0), "\(made.output)")
@@ -296,7 +296,7 @@ import Testing
         let cluster = try await TestCluster.shared()
         let owner = cluster.url(role: "sluice_owner", database: name(filled.adminURL))
         try await cluster.psql("ALTER ROLE sluice_owner LOGIN")
-        let tool = try CommandLineTool.make(owner)
+        let tool = try await CommandLineTool.make(owner)
         let run = try await tool.run("backup", "create")
         #expect(run.status == .exited(1) && run.output.contains("superuser"), "\(run.output)")
         try await cluster.psql("ALTER ROLE sluice_owner NOLOGIN")

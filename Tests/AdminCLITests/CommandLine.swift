@@ -9,10 +9,18 @@ struct CommandLineTool {
     let home: String
     var variables: [String: String] = [:]
 
-    static func make(_ database: String) throws -> CommandLineTool {
+    /// It finds of PostgreSQL what a machine without a server has, such as our image: pg_dump and pg_restore alone.
+    static func make(_ database: String) async throws -> CommandLineTool {
         let home = FileManager.default.temporaryDirectory.appending(path: "sluice-cli-\(UUID().uuidString)").path(percentEncoded: false)
-        try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
-        return CommandLineTool(database: database, home: home)
+        try FileManager.default.createDirectory(atPath: "\(home)/client", withIntermediateDirectories: true)
+        let programs = try await PostgresBinaries.find(.client)
+        for program in ["pg_dump", "pg_restore"] {
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(home)/client/\(program)",
+                withDestinationPath: programs.path(program)
+            )
+        }
+        return CommandLineTool(database: database, home: home, variables: ["SLUICE_BIN_POSTGRES": "\(home)/client"])
     }
 
     var environment: [String: String] {

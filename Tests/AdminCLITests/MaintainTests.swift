@@ -112,8 +112,8 @@ import Testing
     /// A timer's command is at no time what could wait for the next one.
     @Test func makesTheFirstBackupWhenItIsRunOnce() async throws {
         let filled = try await FilledDatabase.make()
-        var tool = try CommandLineTool.make(filled.adminURL)
-        tool.variables = ["DB_BACKUP_CRONJOB": "0 0 1 1 *"]
+        var tool = try await CommandLineTool.make(filled.adminURL)
+        tool.variables["DB_BACKUP_CRONJOB"] = "0 0 1 1 *"
         // A month of their own, which has expired.
         try await filled.psql("UPDATE tenants SET retention_days = 100; SELECT 1")
         let old = BackupFolder(path: "\(tool.home)/backups")
@@ -153,7 +153,7 @@ import Testing
             try clock.set("2026-11-20T12:20:00Z")
             try await maintainer.runDue(leader, start: clock.now())
             #expect(try await database.psql(row) == "1|0|")
-            let tool = try CommandLineTool.make(database.adminURL)
+            let tool = try await CommandLineTool.make(database.adminURL)
             let second = try await tool.run("backup", "create")
             #expect(second.status == .exited(1) && second.output.contains("under way"), "\(second.output)")
             #expect(try await database.psql(row) == "1|0|", "what was not begun did not fail")
@@ -172,7 +172,7 @@ import Testing
         let database = try await MigratedDatabase.make()
         let month = try await database.psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM')")
         try await database.psql("DROP TABLE events_\(month), quarantine_\(month)")
-        let tool = try CommandLineTool.make(database.adminURL)
+        let tool = try await CommandLineTool.make(database.adminURL)
         let first = try await tool.run("partitions", "ensure")
         #expect(first.status == .exited(0) && first.output.contains("2 made."), "\(first.output)")
         let second = try await tool.run("partitions", "ensure")
@@ -184,11 +184,11 @@ import Testing
 
     @Test func refusesABadLineAtTheStart() async throws {
         let database = try await MigratedDatabase.make()
-        var tool = try CommandLineTool.make(database.adminURL)
+        var tool = try await CommandLineTool.make(database.adminURL)
         for (name, value) in [
             ("DB_BACKUP_CRONJOB", "61 2 * * *"), ("DB_BACKUP_CRONJOB", "daily"), ("BACKUP_RETENTION_DAYS", "-1"), ("LOG_FORMAT", "xml"),
         ] {
-            tool.variables = ["DB_BACKUP_CRONJOB": "0 0 * * *"].merging([name: value]) { $1 }
+            tool.variables.merge(["DB_BACKUP_CRONJOB": "0 0 * * *", name: value]) { $1 }
             let run = try await tool.run("maintain", "--once")
             #expect(run.status == .exited(64) && run.output.contains(name), "\(run.output)")
         }
@@ -203,7 +203,7 @@ import Testing
             SELECT 1
             """
         )
-        var tool = try CommandLineTool.make(database.adminURL)
+        var tool = try await CommandLineTool.make(database.adminURL)
         let logs = "\(tool.home)/logs"
         try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
         for name in ["sluice-api.log", "sluice-api.log.1", "notes.txt"] {
@@ -218,7 +218,7 @@ import Testing
         try backups.make()
         try backups.begin("20200101T000000Z")
         try FileManager.default.setAttributes([.modificationDate: Date.distantPast], ofItemAtPath: "\(backups.path)/20200101T000000Z")
-        tool.variables = ["LOG_DIR": logs, "LOG_FORMAT": "json", "DB_BACKUP_CRONJOB": "* * * * *"]
+        tool.variables.merge(["LOG_DIR": logs, "LOG_FORMAT": "json", "DB_BACKUP_CRONJOB": "* * * * *"]) { $1 }
         let output = "\(tool.home)/maintain.log"
         let daemon = try await ProcessSpawner.shared.spawn(
             ChildCommand(

@@ -12,6 +12,21 @@ struct PostgresBinariesTests {
         #expect(FileManager.default.isExecutableFile(atPath: binaries.path("initdb")))
     }
 
+    @Test func findsTheClientWhereThereIsNoServer() async throws {
+        let usual = try await PostgresBinaries.find(.client)
+        let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-client-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for program in ["pg_dump", "pg_restore"] {
+            let link = folder.appending(path: program).path(percentEncoded: false)
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: usual.path(program))
+        }
+        let environment = ["SLUICE_BIN_POSTGRES": folder.path(percentEncoded: false)]
+        #expect(try await PostgresBinaries.find(.client, environment: environment).major == usual.major)
+        let error = await #expect(throws: LocalClusterError.self) { try await PostgresBinaries.find(environment: environment) }
+        #expect(error?.description.contains("initdb") == true, "\(error?.description ?? "")")
+    }
+
     @Test func saysWhichSettingIsWrong() async throws {
         let error = await #expect(throws: LocalClusterError.self) {
             try await PostgresBinaries.find(environment: ["SLUICE_BIN_POSTGRES": "/nowhere/bin"])

@@ -12,7 +12,7 @@ struct PostgresPrograms: Sendable {
     /// - Throws: `Failure` when they are older than the server, whose dumps they could not write.
     init(_ configuration: ConnectionConfiguration, serverVersion: Int32?) async throws {
         let own = ProcessInfo.processInfo.environment
-        binaries = try await PostgresBinaries.find(environment: own)
+        binaries = try await PostgresBinaries.find(.client, environment: own)
         if let serverVersion, binaries.major < Int(serverVersion) / 10_000 {
             throw Failure(
                 "pg_dump in \(binaries.folder) is of PostgreSQL \(binaries.major), the server of \(serverVersion / 10_000): install "

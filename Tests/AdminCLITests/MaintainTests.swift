@@ -184,12 +184,14 @@ import Testing
 
     @Test func refusesABadLineAtTheStart() async throws {
         let database = try await MigratedDatabase.make()
-        var tool = try await CommandLineTool.make(database.adminURL)
+        let tool = try await CommandLineTool.make(database.adminURL)
         for (name, value) in [
             ("DB_BACKUP_CRONJOB", "61 2 * * *"), ("DB_BACKUP_CRONJOB", "daily"), ("BACKUP_RETENTION_DAYS", "-1"), ("LOG_FORMAT", "xml"),
         ] {
-            tool.variables.merge(["DB_BACKUP_CRONJOB": "0 0 * * *", name: value]) { $1 }
-            let run = try await tool.run("maintain", "--once")
+            var wrong = tool
+            wrong.variables["DB_BACKUP_CRONJOB"] = "0 0 * * *"
+            wrong.variables[name] = value
+            let run = try await wrong.run("maintain", "--once")
             #expect(run.status == .exited(64) && run.output.contains(name), "\(run.output)")
         }
         tool.remove()

@@ -1,7 +1,7 @@
 # sluice-api and sluice in one small image: no shell's worth of tools but libpq and the PostgreSQL client that backups need.
 # Built and run without root inside; everything that is written goes to volumes.
 
-FROM swift:6.2-bookworm AS build
+FROM swift:6.3-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libpq-dev libssl-dev libsqlite3-dev zlib1g-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*

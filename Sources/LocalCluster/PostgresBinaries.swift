@@ -7,14 +7,14 @@ package struct PostgresBinaries: Sendable, Equatable {
     /// Which of them are needed: a machine that only makes backups has no server.
     package enum Part: Sendable {
         case server
-        /// `pg_dump` and `pg_restore`.
+        /// What backups take.
         case client
 
         /// The first one tells the version.
         fileprivate var programs: [String] {
             switch self {
             case .server: ["postgres", "initdb", "psql"]
-            case .client: ["pg_dump", "pg_restore"]
+            case .client: ["pg_dump", "pg_restore", "psql"]
             }
         }
 

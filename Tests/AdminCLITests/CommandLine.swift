@@ -9,12 +9,12 @@ struct CommandLineTool {
     let home: String
     var variables: [String: String] = [:]
 
-    /// It finds of PostgreSQL what a machine without a server has, such as our image: pg_dump and pg_restore alone.
+    /// It finds of PostgreSQL what a machine without a server has, such as our image: the client alone.
     static func make(_ database: String) async throws -> CommandLineTool {
         let home = FileManager.default.temporaryDirectory.appending(path: "sluice-cli-\(UUID().uuidString)").path(percentEncoded: false)
         try FileManager.default.createDirectory(atPath: "\(home)/client", withIntermediateDirectories: true)
         let programs = try await PostgresBinaries.find(.client)
-        for program in ["pg_dump", "pg_restore"] {
+        for program in ["pg_dump", "pg_restore", "psql"] {
             try FileManager.default.createSymbolicLink(
                 atPath: "\(home)/client/\(program)",
                 withDestinationPath: programs.path(program)

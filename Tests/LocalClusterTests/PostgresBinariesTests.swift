@@ -17,7 +17,7 @@ struct PostgresBinariesTests {
         let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-client-\(UUID())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(at: folder) }
-        for program in ["pg_dump", "pg_restore"] {
+        for program in ["pg_dump", "pg_restore", "psql"] {
             let link = folder.appending(path: program).path(percentEncoded: false)
             try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: usual.path(program))
         }

@@ -16,6 +16,9 @@ package struct Grant: Sendable {
     /// Whom the connection's client certificate names, if it has one that is this tenant's: the machine of records that name none.
     package internal(set) var machine: String?
 
+    /// On a path of hooks its own source tells what kind of sender it is; else it is the SAP client, which takes any answer for success.
+    package var tellsHookProfile: Bool { source != nil && bearer != .openPath }
+
     /// Nil for a token and a certificate.
     package var keyID: KeyID? {
         if case .key(let id, _) = bearer { id } else { nil }

@@ -94,20 +94,20 @@ struct APIConfiguration: Sendable {
         }
         limits = IngestRoutes.Limits(
             requestDeadline: requestDeadline,
-            maximumBody: config.int(forKey: "max.body.bytes", default: 64 << 20),
-            maximumDecompressed: config.int(forKey: "max.decompressed.bytes", default: 256 << 20),
-            maximumRecord: config.int(forKey: "max.record.bytes", default: 1 << 20)
+            maximumBody: try config.wholeNumber(forKey: "max.body.bytes", default: 64 << 20),
+            maximumDecompressed: try config.wholeNumber(forKey: "max.decompressed.bytes", default: 256 << 20),
+            maximumRecord: try config.wholeNumber(forKey: "max.record.bytes", default: 1 << 20)
         )
         keySets = try KeySetDownload.Settings(config)
         privLog = try PrivLogSettings(config)
-        lanes = config.int(forKey: "db.lanes", default: 3)
-        databaseConnections = config.int(forKey: "db.connections", default: 8)
-        maximumConnections = config.int(forKey: "max.connections", default: 10_000)
+        lanes = try config.wholeNumber(forKey: "db.lanes", default: 3)
+        databaseConnections = try config.wholeNumber(forKey: "db.connections", default: 8)
+        maximumConnections = try config.wholeNumber(forKey: "max.connections", default: 10_000)
         guard let trustedProxies = TrustedProxies(config.string(forKey: "trusted.proxies", default: "")) else {
             throw Invalid(description: "TRUSTED_PROXIES is a list of addresses and networks, like 10.0.0.0/8, ::1")
         }
         self.trustedProxies = trustedProxies
-        replicas = config.int(forKey: "replicas", default: 1)
+        replicas = try config.wholeNumber(forKey: "replicas", default: 1)
         guard (1...10_000).contains(replicas) else { throw Invalid(description: "REPLICAS is a number from 1 to 10000") }
         guard maximumConnections > 0 else { throw Invalid(description: "MAX_CONNECTIONS is a number above 0") }
         guard limits.maximumBody > 0, limits.maximumDecompressed > 0, (1...(64 << 20)).contains(limits.maximumRecord) else {
@@ -120,7 +120,7 @@ struct APIConfiguration: Sendable {
 
     private static func logDestination(_ config: ConfigReader) throws -> LogDestination {
         guard let folder = config.string(forKey: "log.dir"), !folder.isEmpty else { return .descriptor(STDERR_FILENO) }
-        let days = config.int(forKey: "logfile.retention.days", default: 7)
+        let days = try config.wholeNumber(forKey: "logfile.retention.days", default: 7)
         guard (1...3650).contains(days) else { throw Invalid(description: "LOGFILE_RETENTION_DAYS is a number of days from 1 to 3650") }
         let mode: [FileAttributeKey: Any] = [.posixPermissions: 0o750]
         try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: mode)
@@ -131,6 +131,18 @@ struct APIConfiguration: Sendable {
     }
 
     private static let statementNames: [String: StatementNames] = ["auto": .auto, "on": .named, "off": .unnamed]
+}
+
+extension ConfigReader {
+    /// - Throws: when it is set to something else: a limit that is taken for another is none.
+    fileprivate func wholeNumber(forKey key: ConfigKey, default: Int) throws -> Int {
+        guard let text = string(forKey: key), !text.isEmpty else { return `default` }
+        guard let number = Int(text) else {
+            let name = key.components.map { $0.uppercased() }.joined(separator: "_")
+            throw APIConfiguration.Invalid(description: "\(name) is a whole number, without a unit")
+        }
+        return number
+    }
 }
 
 /// Where the server listens.

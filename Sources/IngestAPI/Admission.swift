@@ -91,7 +91,7 @@ extension IngestRoutes {
         let grant = withheld.grant
         var profile: SenderProfile = isHook ? .privilegesWebhook : .generic
         if let (source, _) = try? await source(of: grant, named: isHook ? nil : Self.sourceName(request)),
-            !isHook || grant.source != nil
+            !isHook || grant.tellsHookProfile
         {
             profile = source.profile
         }

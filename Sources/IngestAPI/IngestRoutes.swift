@@ -36,7 +36,7 @@ struct IngestRoutes: Sendable {
     func postHook(_ request: Request, context: APIContext, grant: Grant, dialect: ReplyDialect) async throws -> Response {
         let kind = try ContentKind(request, anyType: true)
         var (source, _) = try await source(of: grant, named: nil)
-        if grant.source == nil { source = source.behaving(as: .privilegesWebhook) }
+        if !grant.tellsHookProfile { source = source.behaving(as: .privilegesWebhook) }
         return try await ingest(
             request,
             kind,
@@ -175,7 +175,7 @@ struct IngestRoutes: Sendable {
                 }
             ), slug == nil || slug == source.slug
         else { return nil }
-        return isHook && grant.source == nil ? source.behaving(as: .privilegesWebhook) : source
+        return isHook && !grant.tellsHookProfile ? source.behaving(as: .privilegesWebhook) : source
     }
 
     private static func rejectsInvalid(_ request: Request) throws -> Bool {

@@ -6,6 +6,21 @@ import Testing
 
 /// What a connection may cost the server.
 @Suite(.fewAtOnce) struct GuardTests {
+    /// A limit that is taken for another is none.
+    @Test(arguments: [
+        "MAX_BODY_BYTES", "MAX_DECOMPRESSED_BYTES", "MAX_RECORD_BYTES", "MAX_CONNECTIONS", "DB_CONNECTIONS", "DB_LANES", "REPLICAS",
+    ])
+    func doesNotStartWithASettingThatIsNoNumber(name: String) async throws {
+        let migrated = try await MigratedDatabase.make()
+        let run = try await ProcessSpawner.shared.run(
+            ChildCommand(
+                try BuiltProgram.path("sluice-api"),
+                environment: ["DATABASE_URL": migrated.apiURL, "LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0", name: "100KiB"]
+            )
+        )
+        #expect(run.status == .exited(1) && run.output.contains("\(name) is a whole number"), "\(run.output)")
+    }
+
     @Test func answers408WhenABodyDoesNotCome() async throws {
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "1s"])
         let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"admin\":"

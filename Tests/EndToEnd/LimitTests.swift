@@ -28,7 +28,8 @@ import Testing
     }
 
     @Test func tellsSendersToWaitWhenTheyAreOverTheRate() async throws {
-        let scene = try await Scene.make()
+        let opened = ["OPEN_PRIVILEGES_SOURCE": "acme/default", "OPEN_PRIVILEGES_NETWORKS": "127.0.0.0/8"]
+        let scene = try await Scene.make(environment: opened)
         for profile in [SenderProfile.fluentBit, .privilegesWebhook] {
             _ = try await scene.administration.createSource(
                 tenant: "acme",
@@ -59,6 +60,8 @@ import Testing
         #expect(fluentBit.status == 429 && fluentBit.headers["retry-after"] != nil)
         let isClosed = try await eventually { try scene.hookBytes(Webhook.body()).isEmpty }
         #expect(isClosed, "the SAP client gets no byte")
+        let head = "POST /privileges HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \(Webhook.body().utf8.count)\r\n\r\n"
+        #expect(try scene.server.exchange(head + Webhook.body()).isEmpty, "nor on the opened path, whatever its source's profile")
         #expect(try await scene.server.get("/v1/events", key: scene.query).status == 200, "reading brings no events")
 
         try await limit(scene, .eventsPerSecond, to: nil)

@@ -165,6 +165,9 @@ import Testing
         let scene = try await Scene.make(environment: opened)
         let reply = try await scene.server.post("/privileges", Self.body())
         #expect(reply.status == 200 && reply.json["status"].string == "success", "\(reply.body)")
+        // The source has no profile of its own, and who sends here is the SAP client all the same: its retry is the same event.
+        let retried = Self.body().replacing(#""delayed":false"#, with: #""delayed":true"#)
+        #expect(try await scene.server.post("/privileges", retried).json["duplicates"].int == 1)
         let wrong = try await scene.server.post("/privileges", Self.body(2), headers: ["X-API-Key": "nope"])
         #expect(wrong.status == 401, "a wrong credential is none of those that have none")
         #expect(try await scene.server.get("/get-event-by-user/User1").status == 403, "only this path is open")

@@ -49,10 +49,14 @@ struct MaintainCommand: AsyncParsableCommand {
                 throw Failure("a sluice maintain is at work on this database already")
             }
             try await maintainer.runDue(connection, start: nil)
-            // What has not finished is another's, and under way.
-            return try await MaintenanceLog(connection).records().filter { $0.hasFailed && $0.finishedAt != nil }.map(\.task)
+            // What has not finished is another's, and under way; what this run has no line for is not its own.
+            return try await MaintenanceLog(connection).records().filter { record in
+                record.hasFailed && record.finishedAt != nil && maintainer.tasks.contains { $0.name == record.task }
+            }
         }
-        guard failed.isEmpty else { throw Failure("failed: \(failed.joined(separator: ", ")); it is said why above") }
+        guard failed.isEmpty else {
+            throw Failure("failed: " + failed.map { "\($0.task) (\($0.detail))" }.joined(separator: ", "))
+        }
     }
 
     private func serve(_ maintainer: Maintainer) async {

@@ -30,7 +30,9 @@ struct ImportPrivLog: AsyncParsableCommand {
     @Option(help: "The slug of the source that takes them: that of the Macs' key, so that an event that comes twice is one.")
     var source = "default"
 
-    @Option(help: "A file with the lines of PrivLog's API_KEYS, KEY:NAME: they go on working for its three reads; - reads standard input.")
+    @Option(
+        help: "A file with the lines of PrivLog's API_KEYS, KEY:NAME: they go on working for everything that reads; - reads standard input."
+    )
     var apiKeys: String?
 
     @OptionGroup var options: OutputOptions

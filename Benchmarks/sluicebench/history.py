@@ -73,7 +73,7 @@ def _fill(server: Server, sender: Sender, month: datetime.date, rows: int, place
     """Rows as the API would have written them; every fifth of the tenant's has the common serial, one a month the rare one."""
     (slot,) = server.psql(f"SELECT slot FROM sluice.schema_slots WHERE tenant_id = {sender.tenant_id} AND field = 'serial'").splitlines()
     now = datetime.datetime.now(datetime.UTC)
-    seconds = 28 * 86_400 if (month.year, month.month) != (now.year, now.month) else max(60, int((now.day - 1) * 86_400 + now.hour * 3600))
+    seconds = 28 * 86_400 - 1 if (month.year, month.month) != (now.year, now.month) else max(60, int((now.day - 1) * 86_400 + now.hour * 3600))
     server.psql(
         f"""
         SET search_path = sluice, pg_catalog;

@@ -146,12 +146,16 @@ struct StoringWriter {
         }
     }
 
+    /// - Parameter gathering: whether a small batch under way keeps others waiting for it.
     func withLanes<T: Sendable>(
         _ settings: LaneSettings = LaneSettings(),
         url: String? = nil,
+        gathering: Bool = true,
         _ body: @Sendable (Lanes) async throws -> T
     ) async throws -> T {
-        let lanes = Lanes(try ConnectionConfiguration(url: url ?? migrated.apiURL), settings: settings)
+        var queue = settings.queue
+        if !gathering { queue.worthALane = 1 }
+        let lanes = Lanes(try ConnectionConfiguration(url: url ?? migrated.apiURL), queue: queue)
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await lanes.run() }
             defer { lanes.stop() }

@@ -88,6 +88,41 @@ import Testing
         #expect(written(ready(0, &queue)) == (0..<5).map { [$0, 1] })
     }
 
+    @Test func gathersWhileASmallBatchIsUnderWay() throws {
+        var queue = queue { $0.worthALane = 4 }
+        for lane in 0..<3 { _ = ready(lane, &queue) }
+        #expect(written(try submit(1, alice, to: &queue)) == [[0, 1]])
+        #expect(written(try submit(2, alice, to: &queue)).isEmpty)
+        #expect(written(try submit(1, bob, to: &queue)).isEmpty)
+        // What waits goes together when the batch is done.
+        #expect(written(ready(2, &queue)) == [[1, 2], [2, 1]])
+    }
+
+    @Test func opensAnotherLaneForWhatIsWorthOne() throws {
+        var queue = queue { $0.worthALane = 4 }
+        for lane in 0..<3 { _ = ready(lane, &queue) }
+        try submit(1, alice, to: &queue)
+        #expect(written(try submit(3, alice, to: &queue)).isEmpty)
+        #expect(written(try submit(1, alice, to: &queue)) == [[1, 3], [2, 1]])
+        #expect(written(try submit(1, alice, to: &queue)).isEmpty)
+    }
+
+    @Test func gathersNoLongerWhenTheBatchUnderWayTakesLong() throws {
+        var queue = queue()
+        for lane in 0..<3 { _ = ready(lane, &queue) }
+        try submit(1, alice, to: &queue)
+        try submit(1, alice, to: &queue)
+        #expect(written(queue.expire(now: start + .milliseconds(4))).isEmpty)
+        #expect(written(queue.expire(now: start + .milliseconds(5))) == [[1, 1]])
+    }
+
+    @Test func gathersNothingBesideALargeBatch() throws {
+        var queue = queue()
+        for lane in 0..<3 { _ = ready(lane, &queue) }
+        #expect(written(try submit(100, alice, to: &queue)) == [[0, 100]])
+        #expect(written(try submit(1, bob, to: &queue)) == [[1, 1]])
+    }
+
     @Test func cutsABatchAtItsRecords() throws {
         var queue = queue()
         for _ in 0..<3 { try submit(400, alice, to: &queue) }
@@ -237,7 +272,7 @@ import Testing
     }
 
     @Test func stopsItsLanesWhenNothingIsLeft() throws {
-        var queue = queue()
+        var queue = queue { $0.worthALane = 1 }
         _ = ready(0, &queue)
         try submit(1, alice, to: &queue)
         try submit(1, alice, to: &queue)
@@ -312,7 +347,7 @@ import Testing
         }
         perform(queue.expire(now: start + .seconds(1_000)))
         #expect(open.isEmpty)
-        #expect(queue.isEmpty && queue.records == 0 && queue.bytes == 0)
+        #expect(queue.isEmpty && queue.records == 0 && queue.bytes == 0 && queue.waitingRecords == 0)
         #expect(taken.values.allSatisfy { $0 <= 30 })
     }
 }

@@ -112,7 +112,7 @@ import Testing
     @Test func acceptsOneOfManyEqualEventsAtOnce() async throws {
         let fixture = try await Fixture.make()
         let event = fixture.event(fixture.acme)
-        let outcomes = try await fixture.writer.withLanes { lanes in
+        let outcomes = try await fixture.writer.withLanes(gathering: false) { lanes in
             try await withThrowingTaskGroup(of: [WriteOutcome].self) { group in
                 for _ in 0..<32 {
                     group.addTask { try await submit([event], to: lanes, for: fixture.acme, deadline: fixture.deadline) }

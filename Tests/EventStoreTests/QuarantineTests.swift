@@ -41,7 +41,7 @@ import Testing
 
     @Test func makesOneRowOfManyAtOnce() async throws {
         let fixture = try await Fixture.make()
-        try await fixture.writer.withLanes(LaneSettings(lanes: 8)) { lanes in
+        try await fixture.writer.withLanes(LaneSettings(lanes: 8), gathering: false) { lanes in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<32 {
                     group.addTask {

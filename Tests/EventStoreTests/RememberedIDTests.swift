@@ -71,7 +71,7 @@ import Testing
 
     @Test func acceptsOneOfManyFirstUsesAtOnce() async throws {
         let fixture = try await Fixture.make()
-        let outcomes = try await fixture.writer.withLanes(LaneSettings(lanes: 8)) { lanes in
+        let outcomes = try await fixture.writer.withLanes(LaneSettings(lanes: 8), gathering: false) { lanes in
             try await withThrowingTaskGroup(of: [WriteOutcome].self) { group in
                 for number in 0..<32 {
                     let mine = WriteRecord.event(fixture.event(fixture.acme, secondsAgo: Double(number), explicitID: "a", content: "c"))

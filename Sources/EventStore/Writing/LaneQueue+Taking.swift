@@ -4,7 +4,7 @@ extension LaneQueue {
     /// Gives idle lanes what waits.
     mutating func serve(_ now: Instant) -> [Action] {
         var actions: [Action] = []
-        while !turns.isEmpty, let lane = idle.last {
+        while !turns.isEmpty, let lane = idle.last, !gathers(now) {
             let waiting = turns.count
             guard let batch = takeBatch(now, &actions) else {
                 // What the first in turn had left has ended: others may still have something.
@@ -12,11 +12,19 @@ extension LaneQueue {
                 break
             }
             idle.removeLast()
-            writing[lane] = batch.tenants
+            writing[lane] = Writing(tenants: batch.tenants, records: batch.records, since: now)
             for tenant in batch.tenants { tenants[tenant]?.lanes += 1 }
             actions.append(.write(lane, batch))
         }
         return actions
+    }
+
+    /// What waits is few, and only small batches are under way that are soon done: what comes until then goes with it.
+    ///
+    /// A transaction costs many times what a further record in it does.
+    private func gathers(_ now: Instant) -> Bool {
+        guard !writing.isEmpty, waitingRecords < settings.worthALane else { return false }
+        return writing.values.allSatisfy { $0.records < settings.sharedBatchRecords && now < $0.since + settings.soonDone }
     }
 
     /// What one lane writes next; nil when nobody who waits may have another lane.
@@ -60,7 +68,7 @@ extension LaneQueue {
     private func isShared(_ now: Instant) -> Bool {
         if let other = lastOther, now < other.seen + settings.sharedFor { return true }
         guard turns.count == 1, let only = turns.first else { return true }
-        return writing.values.contains { $0.contains { $0 != only } }
+        return writing.values.contains { $0.tenants.contains { $0 != only } }
     }
 
     /// Those who got something go to the end of the line, if they still wait.
@@ -105,6 +113,7 @@ extension LaneQueue {
             let (end, isFull) = Self.cut(submissions.values[index].records, from: start, most, settings.batchBytes, &batch)
             if end > start {
                 submissions.values[index].taken = end
+                waitingRecords -= end - start
                 batch.slices.append(Slice(submission: first, records: submissions.values[index].records[start..<end]))
                 batch.deadline = max(batch.deadline, submissions.values[index].deadline)
                 batch.tenants.insert(id)

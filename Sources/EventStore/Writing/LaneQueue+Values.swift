@@ -13,6 +13,17 @@ extension LaneQueue {
         /// How long somebody else is about after a submission.
         var sharedFor = Duration.seconds(1)
         var batchBytes = 1 << 20
+        /// So many waiting records are worth a transaction of their own beside those under way.
+        var worthALane = 16
+        /// How long a small batch is expected to take.
+        var soonDone = Duration.milliseconds(5)
+    }
+
+    /// What a lane is writing.
+    struct Writing {
+        let tenants: Set<TenantID>
+        let records: Int
+        let since: Instant
     }
 
     /// Some records of one submission; their indices are those in the submission.

@@ -2,7 +2,8 @@ import EventCore
 
 /// What waits to be written, and who writes what: events in, actions out, no lock and no I/O.
 ///
-/// - A lane that asks for work gets what waits at that moment, or the next submission that comes: there is no timer.
+/// - A lane that asks for work gets what waits at that moment, or the next submission that comes: there is no timer. But beside
+///   small batches a further lane begins only with what is worth a transaction, or when those under way take long.
 /// - Tenants take turns: each batch holds as many records of each waiting tenant as fit evenly. A submission is cut where a
 ///   batch is full, so nobody's turn is longer than another's and no deficit is carried over.
 /// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1).
@@ -21,7 +22,9 @@ struct LaneQueue {
     /// The tenants with something to take, in the order of their turns.
     var turns: [TenantID] = []
     var idle: [LaneID] = []
-    var writing: [LaneID: Set<TenantID>] = [:]
+    var writing: [LaneID: Writing] = [:]
+    /// Records that no lane has taken.
+    var waitingRecords = 0
     /// The number that the next submission gets.
     private(set) var nextSubmission = 0
     private(set) var records = 0
@@ -79,6 +82,7 @@ struct LaneQueue {
         )
         self.records += records.count
         self.bytes += bytes
+        waitingRecords += records.count
         tenant.records += records.count
         tenant.bytes += bytes
         if tenant.head == tenant.waiting.count { turns.append(id) }
@@ -88,9 +92,10 @@ struct LaneQueue {
     }
 
     /// Ends the submissions whose time is over, also those that a lane has taken: what it makes of them is not waited for.
+    /// Gives what has waited for a small batch to another lane when that batch takes long.
     mutating func expire(now: Instant) -> [Action] {
         let late = submissions.filter { $0.value.deadline <= now }.keys.sorted()
-        guard !late.isEmpty else { return [] }
+        guard !late.isEmpty else { return serve(now) }
         let affected = Set(late.compactMap { submissions[$0]?.tenant })
         let actions = late.map { end($0, .deadlinePassed) }
         for id in affected { dropEnded(of: id) }
@@ -171,6 +176,7 @@ struct LaneQueue {
         guard let submission = submissions.removeValue(forKey: id) else { return }
         records -= submission.records.count
         bytes -= submission.bytes
+        waitingRecords -= submission.records.count - submission.taken
         tenants[submission.tenant]?.records -= submission.records.count
         tenants[submission.tenant]?.bytes -= submission.bytes
         forgetIfUnused(submission.tenant)
@@ -181,7 +187,7 @@ struct LaneQueue {
     }
 
     private mutating func release(_ lane: LaneID) {
-        for tenant in writing.removeValue(forKey: lane) ?? [] {
+        for tenant in writing.removeValue(forKey: lane)?.tenants ?? [] {
             tenants[tenant]?.lanes -= 1
             forgetIfUnused(tenant)
         }

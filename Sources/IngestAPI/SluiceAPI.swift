@@ -18,7 +18,7 @@ struct SluiceAPI {
             let configuration = try APIConfiguration(ConfigReader(provider: EnvironmentVariablesProvider()))
             let observation = Observation(configuration)
             defer { observation.log.drain(within: .seconds(1)) }
-            LoggingSystem.bootstrap { QueuedLogHandler(observation.log, label: $0) }
+            LoggingSystem.bootstrap { ClosingLogHandler(QueuedLogHandler(observation.log, label: $0), closing: observation.closing) }
             MetricsSystem.bootstrap(observation.registry)
             var logger = Logger(label: "sluice-api")
             logger.logLevel = configuration.logLevel

@@ -64,8 +64,12 @@ import Testing
         #expect(isClosing)
         #expect(try await server.post("/v1/events", Webhook.body(), key: scene.ingest).status == 200, "it still takes what comes")
         #expect(try await server.get("/livez").status == 200)
-        await server.stop()
+        await server.process.terminate(grace: .seconds(10))
         #expect(server.process.status == .exited(0))
+        let lines = server.log.split(separator: "\n")
+        #expect(lines.contains { $0.contains("/livez") })
+        #expect(lines.filter { $0.contains("error") }.isEmpty, "nothing went wrong")
+        await server.stop()
     }
 
     @Test func describesEveryRouteThatThereIs() async throws {

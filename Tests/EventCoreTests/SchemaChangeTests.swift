@@ -100,6 +100,12 @@ import Testing
         #expect(rows["d"]?.contains("read as 3") == true && rows["c"]?.contains("extra") == true)
     }
 
+    @Test func warnsOfARenameFromNothing() throws {
+        let change = try change("serial: { from: /s, type: string }", "number: { from: /s, type: string, renamed_from: seral }")
+        let caution = change.differences.first { $0.subject == "number" }?.caution
+        #expect(caution?.contains("no seral") == true)
+    }
+
     @Test func countsVersions() {
         let version = SchemaVersion("1-2-3")
         #expect(version?.next(.addition).description == "1-2-4" && version?.next(.revision).description == "1-3-0")

@@ -31,8 +31,11 @@ struct TenantUpdate: AsyncParsableCommand {
         var changes = TenantChanges(name: name, retentionDays: retentionDays)
         for limit in limit { changes.limits.updateValue(limit.value, forKey: limit.name) }
         guard !changes.isEmpty else { throw ValidationError("Say what to change: --name, --retention-days or --limit.") }
-        let tenant = try await AdminSettings().administer { [changes] in try await $0.updateTenant(slug: slug, changes) }
-        try options.print(TenantDetail(tenant, storedThisMonth: nil))
+        let (tenant, stored) = try await AdminSettings().administer { [changes] in
+            _ = try await $0.updateTenant(slug: slug, changes)
+            return try await $0.tenantWithUsage(slug: slug)
+        }
+        try options.print(TenantDetail(tenant, storedThisMonth: stored))
     }
 }
 
@@ -104,10 +107,9 @@ private struct TenantDetail: Listing {
     let suspended: Bool
     let createdAt: String
     let limits: [String: Int]
-    /// Nil where nobody asked for it.
-    let storedThisMonth: Int?
+    let storedThisMonth: Int
 
-    init(_ tenant: TenantRecord, storedThisMonth: Int?) {
+    init(_ tenant: TenantRecord, storedThisMonth: Int) {
         slug = tenant.slug
         name = tenant.name
         retentionDays = tenant.retentionDays
@@ -126,6 +128,6 @@ private struct TenantDetail: Listing {
     var cells: [String] {
         [slug, name, String(retentionDays), suspended ? "yes" : "no", createdAt]
             + TenantLimits.Name.allCases.map { limits[$0.rawValue].map { String($0) } ?? "none" }
-            + [storedThisMonth.map { String($0) } ?? "-"]
+            + [String(storedThisMonth)]
     }
 }

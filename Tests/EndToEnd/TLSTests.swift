@@ -2,6 +2,7 @@ import EventStore
 import Foundation
 import LocalCluster
 import NIOSSL
+import SwiftASN1
 import TestSupport
 import Testing
 import X509
@@ -38,6 +39,30 @@ struct TLSScene {
 
 /// TLS on the listener itself.
 @Suite(.fewAtOnce) struct TLSTests {
+    @Test func isAskedForItsHealthByWhoeverTrustsIt() async throws {
+        let tls = try await TLSScene.make()
+        try Data(tls.authority.certificate.serializeAsPEM().pemString.utf8).write(to: URL(filePath: tls.folder.path("ca.pem")))
+        func ask(_ host: String, _ more: String...) async throws -> (status: ChildExit, output: String) {
+            let command = ChildCommand(
+                try BuiltProgram.path("sluice"),
+                ["health", "--url", "https://\(host):\(tls.scene.server.port)"] + more,
+                environment: ["PATH": "/usr/bin:/bin", "SLUICE_HOME": "/nonexistent"]
+            )
+            let run = try await ProcessSpawner.shared.run(command)
+            return (run.status, run.output)
+        }
+        #expect(try await eventually { try await tls.scene.server.get("/readyz").status == 200 })
+        let trusted = try await ask("localhost", "--ca", tls.folder.path("ca.pem"))
+        #expect(trusted.status == .exited(0) && trusted.output.contains("fit for traffic"), "\(trusted.output)")
+        let unknown = try await ask("localhost")
+        #expect(unknown.status == .exited(1) && unknown.output.contains("not one to trust"), "\(unknown.output)")
+        let renamed = try await ask("127.0.0.2", "--ca", tls.folder.path("ca.pem"))
+        #expect(renamed.status == .exited(1), "\(renamed.output)")
+        let empty = try await ask("localhost", "--ca", tls.folder.path("key.pem"))
+        #expect(empty.status == .exited(64) && empty.output.contains("no certificate"), "\(empty.output)")
+        await tls.end()
+    }
+
     @Test func storesAndReadsBackByEveryWay() async throws {
         let tls = try await TLSScene.make()
         let key = "Authorization: Bearer \(tls.scene.ingest)"

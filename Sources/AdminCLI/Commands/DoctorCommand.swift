@@ -30,18 +30,23 @@ struct DoctorCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A file with what a sender posts; sent twice to the key's source.", valueName: "file"))
     var event: String?
 
+    @OptionGroup var trust: ServerTrust
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
         guard let url else {
-            guard key == nil, event == nil else { throw Failure("--key and --event go with --url", exitCode: Failure.askedWrongly) }
+            guard key == nil, event == nil, trust.ca == nil else {
+                throw Failure("--key, --event and --ca go with --url", exitCode: Failure.askedWrongly)
+            }
             return try await examineDatabase()
         }
         guard let key else { throw Failure("--url needs --key; without one: sluice health", exitCode: Failure.askedWrongly) }
         try HealthCommand.check(url)
-        var results = await ServerHealth(base: url).examine()
-        if !results.contains(where: { $0.verdict == .fail }) {
-            results += await RequestTrial(base: url, key: try Self.readKey(key), event: try event.map(Self.readEvent)).examine()
+        let results = try await trust.withClient { client in
+            let health = await ServerHealth(base: url, by: client).examine()
+            guard !health.contains(where: { $0.verdict == .fail }) else { return health }
+            let trial = RequestTrial(base: url, by: client, key: try Self.readKey(key), event: try event.map(Self.readEvent))
+            return health + (await trial.examine())
         }
         try options.conclude(results)
     }

@@ -12,12 +12,13 @@ struct HealthCommand: AsyncParsableCommand {
     @Option(help: "The server's address, like https://sluice.example; else the sluice up of this folder, else http://127.0.0.1:8080.")
     var url: String?
 
+    @OptionGroup var trust: ServerTrust
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
         let address = url ?? (try? DemoFile.read(AdminSettings().home).baseURL) ?? "http://127.0.0.1:8080"
         try Self.check(address)
-        let results = await ServerHealth(base: address).examine()
+        let results = try await trust.withClient { await ServerHealth(base: address, by: $0).examine() }
         try options.conclude(results)
     }
 

@@ -21,7 +21,7 @@ struct RequestTrial {
     let event: Data?
     let ask: (Request) async -> ServerAnswer
 
-    init(base: String, key: APIKey, event: Data?) {
+    init(base: String, by client: ServerClient, key: APIKey, event: Data?) {
         let base = base.hasSuffix("/") ? String(base.dropLast()) : base
         self.init(key: key, event: event) { request in
             var message = HTTPClientRequest(url: base + request.path)
@@ -32,7 +32,7 @@ struct RequestTrial {
                 message.body = .bytes(ByteBuffer(bytes: body))
             }
             // Longer than a server's own deadline: what it says of being late is an answer.
-            return await ServerAnswer.to(message, timeout: .seconds(15))
+            return await client.ask(message, timeout: .seconds(15))
         }
     }
 

@@ -8,9 +8,9 @@ struct ServerHealth {
 
     let ask: (_ path: String) async -> Answer
 
-    init(base: String) {
+    init(base: String, by client: ServerClient) {
         let base = base.hasSuffix("/") ? String(base.dropLast()) : base
-        ask = { await ServerAnswer.to(HTTPClientRequest(url: base + $0)) }
+        ask = { await client.ask(HTTPClientRequest(url: base + $0)) }
     }
 
     init(ask: @escaping (_ path: String) async -> Answer) {
@@ -63,7 +63,7 @@ struct ServerHealth {
                 name,
                 .fail,
                 "the server cannot be asked: \(why)",
-                advice: "check the address, and its certificate if it is https"
+                advice: "check the address; --ca names the authority of a certificate that the system does not know"
             )
         }
     }

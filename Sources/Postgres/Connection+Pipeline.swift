@@ -31,32 +31,13 @@ extension Connection {
         }
     }
 
-    private enum Step {
-        case command
-        case prepare(Query)
-        case query
-    }
-
     private func runPipeline(
         _ queries: [Query],
         _ mode: TransactionMode,
         _ flushingAfter: Set<Int>,
         _ deadline: ContinuousClock.Instant
     ) throws(PostgresError) -> TransactionAttempt {
-        let connection = try begin(deadline)
-        guard PQtransactionStatus(connection) == PQTRANS_IDLE else {
-            throw PostgresError(.connectionBusy, "a transaction is open")
-        }
-        guard PQenterPipelineMode(connection) == 1 else { throw sendFailure(connection) }
-        monitor.status = .busy
-        let steps: [Step]
-        do throws(PostgresError) {
-            steps = try queue(queries, mode, flushingAfter, connection)
-        } catch {
-            // What is queued cannot be taken back, only dropped with the session; COMMIT is not part of it.
-            closeNow()
-            throw error
-        }
+        let (_, steps) = try enterPipeline(queries, mode, flushingAfter, deadline)
         var exchange = Exchange(isPipeline: true)
         var failure: PostgresError?
         do throws(PostgresError) { try perform(&exchange, deadline) } catch { failure = error }
@@ -64,13 +45,35 @@ extension Connection {
         return try judge(exchange, steps, failure)
     }
 
+    /// Queues all from BEGIN to COMMIT, and says which replies are to come.
+    func enterPipeline(
+        _ queries: [Query],
+        _ mode: TransactionMode,
+        _ flushingAfter: Set<Int>,
+        _ deadline: ContinuousClock.Instant
+    ) throws(PostgresError) -> (connection: OpaquePointer, steps: [PipelineStep]) {
+        let connection = try begin(deadline)
+        guard PQtransactionStatus(connection) == PQTRANS_IDLE else {
+            throw PostgresError(.connectionBusy, "a transaction is open")
+        }
+        guard PQenterPipelineMode(connection) == 1 else { throw sendFailure(connection) }
+        monitor.status = .busy
+        do throws(PostgresError) {
+            return (connection, try queue(queries, mode, flushingAfter, connection))
+        } catch {
+            // What is queued cannot be taken back, only dropped with the session; COMMIT is not part of it.
+            closeNow()
+            throw error
+        }
+    }
+
     private func queue(
         _ queries: [Query],
         _ mode: TransactionMode,
         _ flushingAfter: Set<Int>,
         _ connection: OpaquePointer
-    ) throws(PostgresError) -> [Step] {
-        var steps: [Step] = []
+    ) throws(PostgresError) -> [PipelineStep] {
+        var steps: [PipelineStep] = []
         var pending: [String: Query] = [:]
         for sql in [mode.beginSQL, statementTimeoutSQL].compactMap(\.self) {
             guard try send(Query(sql), .unnamed, connection) else { throw sendFailure(connection) }
@@ -94,26 +97,22 @@ extension Connection {
         return steps
     }
 
-    private func leavePipeline() {
+    func leavePipeline() {
         guard let connection = session?.pointer else { return }
         guard PQexitPipelineMode(connection) == 1 else { return closeNow() }
         rollBack()
     }
 
-    private func judge(
+    /// What the replies mean, now that there are no more.
+    func judge(
         _ exchange: Exchange,
-        _ steps: [Step],
+        _ steps: [PipelineStep],
         _ failure: PostgresError?
     ) throws(PostgresError) -> TransactionAttempt {
-        var results: [ResultSet] = []
-        for (step, reply) in zip(steps, exchange.replies) {
-            switch step {
-            case .command: break
-            case .prepare(let query): if reply.status == PGRES_COMMAND_OK { prepared.remember(query) }
-            case .query: results.append(ResultSet(reply))
-            }
+        rememberPrepared(exchange, steps)
+        let results = zip(steps, exchange.replies).compactMap { step, reply in
+            if case .query = step { ResultSet(reply) } else { nil }
         }
-        if let error = exchange.error, error.isStaleStatement { prepared.forget() }
         // Seen to be impossible, so nothing was committed; the caller's reason says more than the server's.
         if exchange.error?.sqlState == .queryCanceled, let failure { throw failure }
         do throws(PostgresError) {
@@ -124,6 +123,21 @@ extension Connection {
             return TransactionAttempt(results: results, doubt: error)
         }
     }
+
+    /// Names outlive the transaction that made them, committed or not.
+    func rememberPrepared(_ exchange: Exchange, _ steps: [PipelineStep]) {
+        for case (.prepare(let query), let reply) in zip(steps, exchange.replies) where reply.status == PGRES_COMMAND_OK {
+            prepared.remember(query)
+        }
+        if let error = exchange.error, error.isStaleStatement { prepared.forget() }
+    }
+}
+
+/// What one reply of a pipeline answers.
+enum PipelineStep {
+    case command
+    case prepare(Query)
+    case query
 }
 
 /// A transaction whose COMMIT was sent.

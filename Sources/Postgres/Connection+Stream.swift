@@ -2,10 +2,11 @@ import CLibPQ
 import Glibc
 
 extension Connection {
-    /// Runs a query and hands over row after row as they come, at constant memory: the server waits while a row is being taken.
+    /// Runs a query in a transaction of its own and hands over row after row as they come, at constant memory: the server waits while a row
+    /// is being taken.
     ///
-    /// With a `preamble` (settings such as `SET LOCAL`), it and the query run in one transaction of `mode`, which is
-    /// committed after the last row. `take` runs on the connection's thread, so that no row costs a switch of threads. When it throws, the
+    /// All from BEGIN to COMMIT goes out at once, `preamble` (settings such as `SET LOCAL`) before the query. `take` runs on the
+    /// connection's thread, so that no row costs a switch of threads. When it throws, the
     /// query is cancelled and its error rethrown; the connection is usable again, or closed.
     ///
     /// - Parameters:
@@ -21,37 +22,34 @@ extension Connection {
     ) async throws {
         let monitor = monitor
         try await withTaskCancellationHandler {
-            if preamble.isEmpty { return try self.stream(query, patience, deadline, take) }
-            let start = ContinuousClock.now + patience
-            try self.beginTransaction(mode, start)
-            do {
-                for query in preamble { _ = try self.run(query, start) }
-                try self.stream(query, patience, deadline, take)
-            } catch {
-                self.rollBack()
-                throw error
-            }
-            try self.commit(ContinuousClock.now + patience)
+            try self.stream(preamble + [query], mode, patience, deadline, take)
         } onCancel: {
             monitor.wake()
         }
     }
 
+    /// The last query's rows are taken, those of the others are not looked at.
     private func stream(
-        _ query: Query,
+        _ queries: [Query],
+        _ mode: TransactionMode,
         _ patience: Duration,
         _ deadline: ContinuousClock.Instant?,
         _ take: (Row) throws -> Void
     ) throws {
         let next = { min(ContinuousClock.now + patience, deadline ?? ContinuousClock.now + patience) }
-        try start(query, next())
-        guard let connection = session?.pointer else { throw PostgresError.closedHere }
-        guard PQsetSingleRowMode(connection) == 1 else { throw sendFailure(connection) }
-        var exchange = Exchange()
+        let (connection, steps) = try enterPipeline(queries, mode, [], next())
+        var exchange = Exchange(isPipeline: true)
         do {
-            while true {
+            while !exchange.isComplete {
                 try awaitResult(connection, next())
-                guard let result = PQgetResult(connection) else { break }
+                guard let result = PQgetResult(connection) else {
+                    guard PQstatus(connection) == CONNECTION_OK else { throw exchange.lost(connection) }
+                    // All steps before the query are answered, and none of its rows has been taken yet.
+                    if exchange.replies.count == steps.count - 2, exchange.error == nil, PQsetSingleRowMode(connection) != 1 {
+                        throw sendFailure(connection)
+                    }
+                    continue
+                }
                 let handle = ResultHandle(result)
                 if handle.status == PGRES_SINGLE_TUPLE {
                     try take(Row(handle: handle, index: 0))
@@ -61,11 +59,13 @@ extension Connection {
             }
         } catch {
             abandon(&exchange)
+            rememberPrepared(exchange, steps)
+            leavePipeline()
             settle()
             throw error
         }
-        exchange.isComplete = true
+        leavePipeline()
         settle()
-        if let error = exchange.error { throw noted(error) }
+        if let doubt = try judge(exchange, steps, nil).doubt { throw doubt }
     }
 }

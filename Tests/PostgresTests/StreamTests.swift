@@ -48,6 +48,36 @@ import Testing
         await connection.close()
     }
 
+    /// A statement that was prepared on the way is not prepared again under its name.
+    @Test func knowsTheStatementsOfACallThatTakingEnded() async throws {
+        let connection = try await connect()
+        let query = Query(name: "numbers", sql: "SELECT x FROM generate_series(1, 1000000) x")
+        for _ in 0..<3 {
+            await #expect(throws: Enough.self) {
+                try await connection.forEachRow(query, patience: .seconds(20)) { _ in throw Enough() }
+            }
+        }
+        #expect(try await connection.value("SELECT count(*) FROM pg_prepared_statements WHERE name = 'numbers'", as: Int64.self) == 1)
+        await connection.close()
+    }
+
+    @Test func runsNothingBehindAPreambleThatFails() async throws {
+        let connection = try await connect()
+        let error = await postgresError {
+            try await connection.forEachRow(
+                Query("SELECT 1"),
+                preamble: [Query("SET LOCAL ROLE nobody_of_that_name")],
+                patience: .seconds(20)
+            ) { _ in
+                Issue.record("a row without its preamble")
+            }
+        }
+        #expect(error?.sqlState == .invalidParameterValue)
+        #expect(connection.isUsable)
+        #expect(try await connection.value("SELECT 1", as: Int32.self) == 1)
+        await connection.close()
+    }
+
     @Test func endsWhenDecodingThrows() async throws {
         let connection = try await connect()
         let error = await postgresError {

@@ -47,6 +47,13 @@ import Testing
         }
     }
 
+    private func stopped(_ actions: [LaneQueue.Action]) -> [Int] {
+        actions.compactMap { action in
+            guard case .stop(let lane) = action else { return nil }
+            return lane
+        }
+    }
+
     private func failed(_ actions: [LaneQueue.Action]) -> [Int] {
         actions.compactMap { action in
             guard case .fail(let id, _) = action else { return nil }
@@ -116,11 +123,45 @@ import Testing
         #expect(written(queue.expire(now: start + .milliseconds(5))) == [[1, 1]])
     }
 
-    @Test func gathersNothingBesideALargeBatch() throws {
+    @Test(arguments: [(100, 0), (1, 65_536)]) func gathersNothingBesideALargeBatch(records: Int, bytes: Int) throws {
         var queue = queue()
         for lane in 0..<3 { _ = ready(lane, &queue) }
-        #expect(written(try submit(100, alice, to: &queue)) == [[0, 100]])
+        #expect(written(try submit(records, bytes: bytes, alice, to: &queue)) == [[0, records]])
         #expect(written(try submit(1, bob, to: &queue)) == [[1, 1]])
+    }
+
+    @Test func doesNotGatherALargeRecord() throws {
+        var queue = queue()
+        for lane in 0..<3 { _ = ready(lane, &queue) }
+        try submit(1, alice, to: &queue)
+        #expect(written(try submit(1, bytes: 65_536, alice, to: &queue)) == [[1, 1]])
+    }
+
+    @Test func gathersNothingWhereSmallBatchesTakeLong() throws {
+        var queue = queue()
+        for lane in 0..<3 { _ = ready(lane, &queue) }
+        try submit(1, alice, to: &queue)
+        _ = ready(2, &queue, at: .milliseconds(9))
+        try submit(1, alice, to: &queue, at: .milliseconds(10))
+        #expect(written(try submit(1, alice, to: &queue, at: .milliseconds(11))) == [[2, 1]])
+        // Both are quick this time.
+        _ = ready(2, &queue, at: .milliseconds(12))
+        _ = ready(1, &queue, at: .milliseconds(12))
+        try submit(1, alice, to: &queue, at: .milliseconds(20))
+        #expect(written(try submit(1, alice, to: &queue, at: .milliseconds(21))).isEmpty)
+    }
+
+    /// Each of three lanes is told to stop, whichever took what was left.
+    @Test func stopsAllItsLanesWhileItGathers() throws {
+        var queue = queue()
+        for lane in 0..<3 { _ = ready(lane, &queue) }
+        try submit(1, alice, to: &queue)
+        try submit(1, alice, to: &queue)
+        let stopping = queue.stop(now: start + .milliseconds(1))
+        #expect(written(stopping) == [[1, 1]])
+        #expect(stopped(stopping) == [0])
+        #expect(stopped(ready(1, &queue)) == [1])
+        #expect(stopped(ready(2, &queue)) == [2])
     }
 
     @Test func cutsABatchAtItsRecords() throws {
@@ -278,7 +319,7 @@ import Testing
         try submit(1, alice, to: &queue)
         #expect(written(ready(1, &queue)) == [[1, 1]])
         try submit(1, alice, to: &queue)
-        #expect(queue.stop().isEmpty)
+        #expect(queue.stop(now: start).isEmpty)
         #expect(refusal { try submit(1, alice, to: &queue) } == .stopping)
         #expect(!queue.isDrained)
         #expect(written(ready(0, &queue)) == [[2, 1]])
@@ -300,6 +341,7 @@ import Testing
         var open: Set<Int> = []
         var taken: [Int: Int] = [:]
         var lanes: [Int: LaneQueue.Batch] = [:]
+        var stopped: Set<Int> = []
         var now = Duration.zero
         func perform(_ actions: [LaneQueue.Action]) {
             for action in actions {
@@ -309,9 +351,12 @@ import Testing
                     lanes[lane] = batch
                     for slice in batch.slices { taken[slice.submission, default: 0] += slice.records.count }
                 case .succeed(let id, _), .fail(let id, _): #expect(open.remove(id) != nil)
-                case .stop: break
+                case .stop(let lane): #expect(lanes[lane] == nil && stopped.insert(lane).inserted)
                 }
             }
+            let left = queue.submissions.values.map { LaneQueue.Load($0.records[$0.taken...]) }
+            #expect(queue.waiting.records == left.reduce(0) { $0 + $1.records })
+            #expect(queue.waiting.bytes == left.reduce(0) { $0 + $1.bytes })
         }
         for lane in 0..<3 { perform(ready(lane, &queue)) }
         for _ in 0..<400 {
@@ -345,9 +390,15 @@ import Testing
             default: perform(queue.expire(now: start + now))
             }
         }
-        perform(queue.expire(now: start + .seconds(1_000)))
+        perform(queue.stop(now: start + now))
+        while let (lane, batch) = lanes.first {
+            lanes[lane] = nil
+            perform(queue.fail(batch.slices.map(\.submission), .deadlinePassed))
+            perform(ready(lane, &queue, at: now))
+        }
         #expect(open.isEmpty)
-        #expect(queue.isEmpty && queue.records == 0 && queue.bytes == 0 && queue.waitingRecords == 0)
+        #expect(stopped == [0, 1, 2])
+        #expect(queue.isEmpty && queue.records == 0 && queue.bytes == 0 && queue.waiting == LaneQueue.Load())
         #expect(taken.values.allSatisfy { $0 <= 30 })
     }
 }

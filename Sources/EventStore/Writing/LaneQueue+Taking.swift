@@ -1,7 +1,7 @@
 import EventCore
 
 extension LaneQueue {
-    /// Gives idle lanes what waits.
+    /// Gives idle lanes what waits; stops them when it was the last.
     mutating func serve(_ now: Instant) -> [Action] {
         var actions: [Action] = []
         while !turns.isEmpty, let lane = idle.last, !gathers(now) {
@@ -12,19 +12,20 @@ extension LaneQueue {
                 break
             }
             idle.removeLast()
-            writing[lane] = Writing(tenants: batch.tenants, records: batch.records, since: now)
+            writing[lane] = Writing(tenants: batch.tenants, load: Load(records: batch.records, bytes: batch.bytes), since: now)
             for tenant in batch.tenants { tenants[tenant]?.lanes += 1 }
             actions.append(.write(lane, batch))
         }
-        return actions
+        return actions + stopIfDrained()
     }
 
-    /// What waits is few, and only small batches are under way that are soon done: what comes until then goes with it.
-    ///
-    /// A transaction costs many times what a further record in it does.
+    /// Only small batches are under way that should be done by `soonDone`, and little waits: what comes until then goes with it, for a
+    /// transaction costs many times what a further record in it does. Where small batches take longer, nothing waits for them.
     private func gathers(_ now: Instant) -> Bool {
-        guard !writing.isEmpty, waitingRecords < settings.worthALane else { return false }
-        return writing.values.allSatisfy { $0.records < settings.sharedBatchRecords && now < $0.since + settings.soonDone }
+        guard !isStopping, !writing.isEmpty, waiting.records < settings.worthALane, waiting.isSmall(settings),
+            smallTook <= settings.soonDone
+        else { return false }
+        return writing.values.allSatisfy { $0.load.isSmall(settings) && now < $0.since + settings.soonDone }
     }
 
     /// What one lane writes next; nil when nobody who waits may have another lane.
@@ -110,10 +111,11 @@ extension LaneQueue {
             }
             let start = submissions.values[index].taken
             let most = min(left, submissions.values[index].records.count - start)
+            let before = batch.bytes
             let (end, isFull) = Self.cut(submissions.values[index].records, from: start, most, settings.batchBytes, &batch)
             if end > start {
                 submissions.values[index].taken = end
-                waitingRecords -= end - start
+                waiting -= Load(records: end - start, bytes: batch.bytes - before)
                 batch.slices.append(Slice(submission: first, records: submissions.values[index].records[start..<end]))
                 batch.deadline = max(batch.deadline, submissions.values[index].deadline)
                 batch.tenants.insert(id)

@@ -15,14 +15,43 @@ extension LaneQueue {
         var batchBytes = 1 << 20
         /// So many waiting records are worth a transaction of their own beside those under way.
         var worthALane = 16
-        /// How long a small batch is expected to take.
+        /// More than that is no small batch; nor is one of `sharedBatchRecords`.
+        var smallBytes = 64 << 10
+        /// How long others wait for a small batch at most.
         var soonDone = Duration.milliseconds(5)
+    }
+
+    /// How much something is.
+    struct Load: Equatable {
+        var records = 0
+        var bytes = 0
+
+        init(records: Int = 0, bytes: Int = 0) {
+            self.records = records
+            self.bytes = bytes
+        }
+
+        init(_ records: ArraySlice<WriteRecord>) {
+            self.init(records: records.count, bytes: records.reduce(0) { $0 + $1.size })
+        }
+
+        func isSmall(_ settings: Settings) -> Bool { records < settings.sharedBatchRecords && bytes < settings.smallBytes }
+
+        static func += (left: inout Load, right: Load) {
+            left.records += right.records
+            left.bytes += right.bytes
+        }
+
+        static func -= (left: inout Load, right: Load) {
+            left.records -= right.records
+            left.bytes -= right.bytes
+        }
     }
 
     /// What a lane is writing.
     struct Writing {
         let tenants: Set<TenantID>
-        let records: Int
+        let load: Load
         let since: Instant
     }
 

@@ -2,8 +2,8 @@ import EventCore
 
 /// What waits to be written, and who writes what: events in, actions out, no lock and no I/O.
 ///
-/// - A lane that asks for work gets what waits at that moment, or the next submission that comes: there is no timer. But beside
-///   small batches a further lane begins only with what is worth a transaction, or when those under way take long.
+/// - A lane that asks for work gets what waits at that moment, or the next submission that comes. But beside small batches, which
+///   are soon done, a further lane begins only with what is worth a transaction (`gathers`).
 /// - Tenants take turns: each batch holds as many records of each waiting tenant as fit evenly. A submission is cut where a
 ///   batch is full, so nobody's turn is longer than another's and no deficit is carried over.
 /// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1).
@@ -23,8 +23,10 @@ struct LaneQueue {
     var turns: [TenantID] = []
     var idle: [LaneID] = []
     var writing: [LaneID: Writing] = [:]
-    /// Records that no lane has taken.
-    var waitingRecords = 0
+    /// What no lane has taken.
+    var waiting = Load()
+    /// How long the last small batch took.
+    private(set) var smallTook = Duration.zero
     /// The number that the next submission gets.
     private(set) var nextSubmission = 0
     private(set) var records = 0
@@ -82,7 +84,7 @@ struct LaneQueue {
         )
         self.records += records.count
         self.bytes += bytes
-        waitingRecords += records.count
+        waiting += Load(records: records.count, bytes: bytes)
         tenant.records += records.count
         tenant.bytes += bytes
         if tenant.head == tenant.waiting.count { turns.append(id) }
@@ -92,23 +94,21 @@ struct LaneQueue {
     }
 
     /// Ends the submissions whose time is over, also those that a lane has taken: what it makes of them is not waited for.
-    /// Gives what has waited for a small batch to another lane when that batch takes long.
     mutating func expire(now: Instant) -> [Action] {
         let late = submissions.filter { $0.value.deadline <= now }.keys.sorted()
-        guard !late.isEmpty else { return serve(now) }
         let affected = Set(late.compactMap { submissions[$0]?.tenant })
         let actions = late.map { end($0, .deadlinePassed) }
         for id in affected { dropEnded(of: id) }
-        return actions + serve(now) + stopIfDrained()
+        return actions + serve(now)
     }
 
     // MARK: Lanes
 
     /// The lane has nothing to do; what it wrote before is done with.
     mutating func ready(_ lane: LaneID, now: Instant) -> [Action] {
-        release(lane)
+        release(lane, now)
         idle.append(lane)
-        return serve(now) + stopIfDrained()
+        return serve(now)
     }
 
     /// Records of a lane's batch have their outcomes; those of a submission that has ended are ignored.
@@ -134,14 +134,15 @@ struct LaneQueue {
     }
 
     /// No more submissions; what is here is written.
-    mutating func stop() -> [Action] {
+    mutating func stop(now: Instant) -> [Action] {
         isStopping = true
-        return stopIfDrained()
+        return serve(now)
     }
 
     // MARK: Inside
 
-    private mutating func stopIfDrained() -> [Action] {
+    /// Whatever takes the last of what waits, or ends it, has to ask this: no lane comes back to be stopped.
+    mutating func stopIfDrained() -> [Action] {
         guard isStopping else { return [] }
         turns = turns.filter { !isDone($0) }
         guard turns.isEmpty else { return [] }
@@ -176,7 +177,7 @@ struct LaneQueue {
         guard let submission = submissions.removeValue(forKey: id) else { return }
         records -= submission.records.count
         bytes -= submission.bytes
-        waitingRecords -= submission.records.count - submission.taken
+        waiting -= Load(submission.records[submission.taken...])
         tenants[submission.tenant]?.records -= submission.records.count
         tenants[submission.tenant]?.bytes -= submission.bytes
         forgetIfUnused(submission.tenant)
@@ -186,8 +187,10 @@ struct LaneQueue {
         if let tenant = tenants[id], tenant.isForgettable { tenants[id] = nil }
     }
 
-    private mutating func release(_ lane: LaneID) {
-        for tenant in writing.removeValue(forKey: lane)?.tenants ?? [] {
+    private mutating func release(_ lane: LaneID, _ now: Instant) {
+        guard let done = writing.removeValue(forKey: lane) else { return }
+        if done.load.isSmall(settings) { smallTook = done.since.duration(to: now) }
+        for tenant in done.tenants {
             tenants[tenant]?.lanes -= 1
             forgetIfUnused(tenant)
         }

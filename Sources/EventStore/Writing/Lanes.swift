@@ -113,7 +113,7 @@ package final class Lanes: Sendable {
         }
     }
 
-    /// As the other `submit`, for several at once: a lane that is idle gets all of them in one batch.
+    /// As the other `submit`, for several at once: they go together.
     package func submit(_ submissions: [Submission]) {
         let now = ContinuousClock.now
         let resumptions = state.withLock { state -> [Resumption] in
@@ -143,7 +143,7 @@ package final class Lanes: Sendable {
             let executors = (0..<count).map { _ in ThreadExecutor() }
             defer { for executor in executors { executor.stop() } }
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { await self.expireInTime() }
+                group.addTask { await self.keepTime() }
                 await withTaskGroup(of: Void.self) { lanes in
                     for (number, executor) in executors.enumerated() {
                         lanes.addTask(executorPreference: executor) {
@@ -162,14 +162,16 @@ package final class Lanes: Sendable {
 
     /// From now on submissions are refused (`.stopping`); `run` returns when those taken are done.
     package func stop() {
-        act { $0.stop() }
+        act { $0.stop(now: .now) }
     }
 
-    /// Deadlines hold also while no lane can write.
-    private func expireInTime() async {
+    /// Deadlines hold also while no lane can write, and nobody waits long for a batch that was to be small.
+    private func keepTime() async {
+        var ticks = 0
         while !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(50))
-            expire(.now)
+            try? await Task.sleep(for: .milliseconds(10))
+            ticks &+= 1
+            if ticks % 5 == 0 { expire(.now) } else { act { $0.waiting.records == 0 ? [] : $0.serve(.now) } }
         }
     }
 

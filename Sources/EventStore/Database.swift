@@ -97,9 +97,12 @@ package struct Database: Sendable {
     }
 
     private func preamble(for query: Query, as tenant: TenantID, on connection: Connection) -> [Query] {
+        switch query.planning {
+        case .kept where connection.usesNamedStatements: [reading, SetTenantAndKeepPlan(tenant: tenant).query]
         // A statement without a name is planned each time, and better with its values.
-        let keeps = query.keepsPlan && connection.usesNamedStatements
-        return [reading, keeps ? SetTenantAndKeepPlan(tenant: tenant).query : SetTenant(tenant: tenant).query]
+        case .kept, .byIndex: [reading, SetTenantAndPlanByIndex(tenant: tenant).query]
+        case .free: [reading, SetTenant(tenant: tenant).query]
+        }
     }
 
     private struct EnoughRead: Error {}

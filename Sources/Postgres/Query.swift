@@ -5,8 +5,16 @@ package struct Query: Sendable {
     /// One statement; `$1` and so on are the bindings.
     package var sql: String
     package var bindings: Bindings
-    /// Planned once a session, without the values: for a text whose every good plan is the same one.
-    package var keepsPlan = false
+    package var planning = Planning.free
+
+    /// What the planner may choose from, for who sets the transaction up.
+    package enum Planning: Sendable {
+        case free
+        /// No sort of all that matches: rows are wanted in an index's order, and few of them.
+        case byIndex
+        /// As `byIndex`, once a session, without the values: for a text whose every good plan is the same one.
+        case kept
+    }
 
     package init(name: String?, sql: String, bindings: Bindings = Bindings()) {
         self.name = name

@@ -63,7 +63,7 @@ extension SelectEvents: QueryStatement {
             ORDER BY p.occurred_at \(direction), p.id \(direction)
             """
         )
-        query.keepsPlan = isWide && (sought != nil || isByTimeAlone)
+        query.planning = isWide && (sought != nil || isByTimeAlone) ? .kept : .byIndex
         return query
     }
 

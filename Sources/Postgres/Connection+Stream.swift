@@ -2,12 +2,12 @@ import CLibPQ
 import Glibc
 
 extension Connection {
-    /// Runs a query in a transaction of its own and hands over row after row as they come, at constant memory: the server waits while a row
-    /// is being taken.
+    /// Runs a query in a read-only transaction of its own and hands over row after row as they come, at constant memory: the server waits
+    /// while a row is being taken.
     ///
     /// All from BEGIN to COMMIT goes out at once, `preamble` (settings such as `SET LOCAL`) before the query. `take` runs on the
-    /// connection's thread, so that no row costs a switch of threads. When it throws, the
-    /// query is cancelled and its error rethrown; the connection is usable again, or closed.
+    /// connection's thread, so that no row costs a switch of threads. When it throws, the query is cancelled and its error rethrown; the
+    /// connection is usable again, or closed.
     ///
     /// - Parameters:
     ///   - patience: the longest wait for the server to send the next row.
@@ -15,14 +15,13 @@ extension Connection {
     package func forEachRow(
         _ query: Query,
         preamble: [Query] = [],
-        mode: TransactionMode = .readOnly,
         patience: Duration,
         deadline: ContinuousClock.Instant? = nil,
         _ take: @Sendable (Row) throws -> Void
     ) async throws {
         let monitor = monitor
         try await withTaskCancellationHandler {
-            try self.stream(preamble + [query], mode, patience, deadline, take)
+            try self.stream(preamble + [query], patience, deadline, take)
         } onCancel: {
             monitor.wake()
         }
@@ -31,13 +30,12 @@ extension Connection {
     /// The last query's rows are taken, those of the others are not looked at.
     private func stream(
         _ queries: [Query],
-        _ mode: TransactionMode,
         _ patience: Duration,
         _ deadline: ContinuousClock.Instant?,
         _ take: (Row) throws -> Void
     ) throws {
         let next = { min(ContinuousClock.now + patience, deadline ?? ContinuousClock.now + patience) }
-        let (connection, steps) = try enterPipeline(queries, mode, [], next())
+        let (connection, steps) = try enterPipeline(queries, .readOnly, [], next())
         var exchange = Exchange(isPipeline: true)
         do {
             while !exchange.isComplete {
@@ -58,14 +56,14 @@ extension Connection {
                 }
             }
         } catch {
+            // What is lost behind COMMIT's reply was not waited for.
+            let isAnswered = exchange.replies.count >= steps.count
             abandon(&exchange)
             rememberPrepared(exchange, steps)
             leavePipeline()
-            settle()
-            throw error
+            guard isAnswered else { throw error }
         }
         leavePipeline()
-        settle()
         if let doubt = try judge(exchange, steps, nil).doubt { throw doubt }
     }
 }

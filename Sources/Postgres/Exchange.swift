@@ -32,6 +32,8 @@ struct Exchange {
             guard self.error == nil else { return }
             self.error = error
             errorIndex = replies.count - 1
+        // A row of a stream that is being left.
+        case PGRES_SINGLE_TUPLE: break
         default:
             replies.append(handle)
         }

@@ -186,7 +186,27 @@ import Testing
         streaming.cancel()
         let error = await postgresError { try await streaming.value }
         #expect(error?.code == .cancelled)
+        #expect(connection.isUsable)
         await connection.close()
+    }
+
+    @Test func saysThatTheServerEndedItAmongTheRows() async throws {
+        let connection = try await connect()
+        let killer = try await connect()
+        let pid = connection.serverBackendPID
+        let rows = Shared(0)
+        let error = await postgresError {
+            try await connection.forEachRow(Query("SELECT x, pg_sleep(0.001) FROM generate_series(1, 60000) x"), patience: .seconds(20)) {
+                _ in
+                rows.withLock { $0 += 1 }
+                guard rows.withLock({ $0 }) == 1 else { return }
+                Task { try await killer.value("SELECT pg_terminate_backend(\(pid))", as: Bool.self) }
+            }
+        }
+        #expect(error?.code == .connectionLost)
+        #expect(connection.isClosed)
+        await connection.close()
+        await killer.close()
     }
 
     @Test func copiesOut() async throws {

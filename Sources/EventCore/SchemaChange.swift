@@ -42,25 +42,26 @@ package struct SchemaChange: Hashable, Sendable {
     private static func added(_ field: SchemaField) -> Difference {
         let name = field.name
         let kind = field.type.rawValue
-        let unnamed = field.renamedFrom.map { "renamed_from: the version before this one has no \($0), so no value is taken over from it" }
+        let mistyped = field.renamedFrom.map { "renamed_from: the version before this one has no \($0); is that its name?" }
         if field.isRequired {
             return Difference(
                 step: .model,
                 subject: name,
                 text: "new and required (\(kind)): an event without \(field.place) would be refused",
                 oldRows: "have no \(name)",
-                caution: unnamed
+                caution: mistyped
             )
         }
         if let value = field.value {
-            return Difference(step: .addition, subject: name, text: "new: always \(value)", oldRows: "read as \(value)", caution: unnamed)
+            return Difference(step: .addition, subject: name, text: "new: always \(value)", oldRows: "read as \(value)", caution: mistyped)
         }
         return Difference(
             step: .addition,
             subject: name,
             text: "new (\(kind))",
             oldRows: field.standIn.map { "read as \($0), the default" } ?? "have no \(name)",
-            caution: unnamed ?? "an event that sends \(field.place) already, and not as \(kind) by these rules, would be refused"
+            caution: [mistyped, "an event that sends \(field.place) already, and not as \(kind) by these rules, would be refused"]
+                .compactMap(\.self).joined(separator: "; ")
         )
     }
 

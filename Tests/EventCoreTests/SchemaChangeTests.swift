@@ -103,7 +103,7 @@ import Testing
     @Test func warnsOfARenameFromNothing() throws {
         let change = try change("serial: { from: /s, type: string }", "number: { from: /s, type: string, renamed_from: seral }")
         let caution = change.differences.first { $0.subject == "number" }?.caution
-        #expect(caution?.contains("no seral") == true)
+        #expect(caution?.contains("no seral") == true && caution?.contains("would be refused") == true, "\(caution ?? "")")
     }
 
     @Test func countsVersions() {

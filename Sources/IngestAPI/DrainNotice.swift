@@ -4,11 +4,18 @@ import Synchronization
 /// Goes up once, when this server is told to stop.
 final class ClosingSign: Sendable {
     private let state = Atomic<Bool>(false)
+    private let end = Atomic<Bool>(false)
 
     var isUp: Bool { state.load(ordering: .relaxed) }
+    /// From now on no connection is taken.
+    var isDrained: Bool { end.load(ordering: .relaxed) }
 
     func raise() {
         state.store(true, ordering: .relaxed)
+    }
+
+    func drained() {
+        end.store(true, ordering: .relaxed)
     }
 }
 
@@ -23,5 +30,6 @@ struct DrainNotice: Service {
         sign.raise()
         // Cancelled because another part failed: then there is nothing to wait for.
         try? await Task.sleep(for: delay)
+        sign.drained()
     }
 }

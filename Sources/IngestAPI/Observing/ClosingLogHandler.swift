@@ -1,8 +1,8 @@
 import LogLines
 import Logging
 
-/// Hummingbird finds it an error that its server's channel closes while this process is asked to end. Nobody has to look at that,
-/// so from then on what it calls an error is told at debug.
+/// Hummingbird finds it an error that its server's channel closes because this process is asked to end. Nobody has to look at that, so
+/// what it calls an error once no more connections are taken is told at debug.
 struct ClosingLogHandler: LogHandler {
     private var base: QueuedLogHandler
     private let closing: ClosingSign
@@ -33,7 +33,7 @@ struct ClosingLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        guard event.level >= .error, event.source == "HummingbirdCore", closing.isUp else { return base.log(event: event) }
+        guard event.level >= .error, event.source == "HummingbirdCore", closing.isDrained else { return base.log(event: event) }
         guard logLevel <= .debug else { return }
         var quieter = event
         quieter.level = .debug

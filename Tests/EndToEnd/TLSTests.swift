@@ -55,9 +55,17 @@ struct TLSScene {
         let trusted = try await ask("localhost", "--ca", tls.folder.path("ca.pem"))
         #expect(trusted.status == .exited(0) && trusted.output.contains("fit for traffic"), "\(trusted.output)")
         let unknown = try await ask("localhost")
-        #expect(unknown.status == .exited(1) && unknown.output.contains("not one to trust"), "\(unknown.output)")
-        let renamed = try await ask("127.0.0.2", "--ca", tls.folder.path("ca.pem"))
-        #expect(renamed.status == .exited(1), "\(renamed.output)")
+        #expect(unknown.status == .exited(1) && unknown.output.contains("unknown here"), "\(unknown.output)")
+        var other = TestAuthority.Wish(name: "other.example")
+        other.alternatives = [.dnsName("other.example")]
+        try tls.authority.issue(other).write(certificate: tls.folder.path("cert.pem"), key: tls.folder.path("key.pem"))
+        let isRenamed = try await eventually {
+            let renamed = try await ask("localhost", "--ca", tls.folder.path("ca.pem"))
+            return renamed.status == .exited(1) && renamed.output.contains("for another name")
+        }
+        #expect(isRenamed)
+        let plain = try await ask("localhost", "--url", "http://localhost:1", "--ca", tls.folder.path("ca.pem"))
+        #expect(plain.status == .exited(64), "\(plain.output)")
         let empty = try await ask("localhost", "--ca", tls.folder.path("key.pem"))
         #expect(empty.status == .exited(64) && empty.output.contains("no certificate"), "\(empty.output)")
         await tls.end()

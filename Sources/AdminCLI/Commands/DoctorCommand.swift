@@ -42,7 +42,7 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         guard let key else { throw Failure("--url needs --key; without one: sluice health", exitCode: Failure.askedWrongly) }
         try HealthCommand.check(url)
-        let results = try await trust.withClient { client in
+        let results = try await trust.withClient(of: url) { client in
             let health = await ServerHealth(base: url, by: client).examine()
             guard !health.contains(where: { $0.verdict == .fail }) else { return health }
             let trial = RequestTrial(base: url, by: client, key: try Self.readKey(key), event: try event.map(Self.readEvent))

@@ -18,7 +18,7 @@ struct HealthCommand: AsyncParsableCommand {
     func run() async throws {
         let address = url ?? (try? DemoFile.read(AdminSettings().home).baseURL) ?? "http://127.0.0.1:8080"
         try Self.check(address)
-        let results = try await trust.withClient { await ServerHealth(base: address, by: $0).examine() }
+        let results = try await trust.withClient(of: address) { await ServerHealth(base: address, by: $0).examine() }
         try options.conclude(results)
     }
 

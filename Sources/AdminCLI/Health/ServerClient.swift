@@ -11,10 +11,14 @@ struct ServerTrust: ParsableArguments {
     @Option(help: ArgumentHelp("Also trust a server whose certificate the authority in this PEM file signed.", valueName: "file"))
     var ca: String?
 
-    func withClient<Return>(_ body: (ServerClient) async throws -> Return) async throws -> Return {
+    /// - Parameter address: what `HealthCommand.check` lets through.
+    func withClient<Return>(of address: String, _ body: (ServerClient) async throws -> Return) async throws -> Return {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.connectionPool.retryConnectionEstablishment = false
         if let ca {
+            guard address.lowercased().hasPrefix("https:") else {
+                throw Failure("--ca goes with an https address", exitCode: Failure.askedWrongly)
+            }
             guard let authorities = try? NIOSSLCertificate.fromPEMFile(ca), !authorities.isEmpty else {
                 throw Failure("\(ca) cannot be read, or holds no certificate in PEM", exitCode: Failure.askedWrongly)
             }
@@ -46,7 +50,8 @@ struct ServerClient: Sendable {
         } catch let error as NIOSSLExtraError where error == .failedToValidateHostname {
             return .failed("its certificate is for another name")
         } catch let error as NIOSSLError {
-            return .failed("\(error)".contains("CERTIFICATE_VERIFY_FAILED") ? "its certificate is not one to trust" : "no TLS with it")
+            let isUntrusted = "\(error)".contains("CERTIFICATE_VERIFY_FAILED")
+            return .failed(isUntrusted ? "its certificate is out of date, or of an authority that is unknown here" : "TLS failed")
         } catch {
             return .failed("\(type(of: error))")
         }

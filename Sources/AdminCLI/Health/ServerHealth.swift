@@ -63,7 +63,7 @@ struct ServerHealth {
                 name,
                 .fail,
                 "the server cannot be asked: \(why)",
-                advice: "check the address; --ca names the authority of a certificate that the system does not know"
+                advice: "check the address, and its certificate if it is https; --ca names an authority that the system does not know"
             )
         }
     }

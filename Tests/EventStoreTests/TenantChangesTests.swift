@@ -11,7 +11,7 @@ import Testing
         let administration = fixture.administration
         #expect(fixture.acme.limits == .none)
         var changes = TenantChanges(limits: [.eventsPerSecond: 1000, .quarantineBytes: 5000])
-        let limited = try await administration.updateTenant(slug: "acme", changes)
+        let limited = try await administration.updateTenant(slug: "acme", changes).tenant
         #expect(limited.limits == TenantLimits(eventsPerSecond: 1000, quarantineBytes: 5000))
         let key = try await administration.createKey(tenant: "acme", kind: .ingest)
         let keys = KeyStore(fixture.database, freshness: .zero, timeout: .seconds(5))
@@ -21,7 +21,7 @@ import Testing
         changes.limits.updateValue(nil, forKey: .eventsPerSecond)
         changes.retentionDays = 30
         changes.name = "Acme & Söhne"
-        let changed = try await administration.updateTenant(slug: "acme", changes)
+        let changed = try await administration.updateTenant(slug: "acme", changes).tenant
         #expect(changed.limits == TenantLimits(concurrentRequests: 3, quarantineBytes: 5000))
         #expect(changed.retentionDays == 30 && changed.name == "Acme & Söhne")
         let other = try #require(try await administration.tenant(slug: "globex"))

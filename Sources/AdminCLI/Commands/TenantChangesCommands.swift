@@ -31,10 +31,7 @@ struct TenantUpdate: AsyncParsableCommand {
         var changes = TenantChanges(name: name, retentionDays: retentionDays)
         for limit in limit { changes.limits.updateValue(limit.value, forKey: limit.name) }
         guard !changes.isEmpty else { throw ValidationError("Say what to change: --name, --retention-days or --limit.") }
-        let (tenant, stored) = try await AdminSettings().administer { [changes] in
-            _ = try await $0.updateTenant(slug: slug, changes)
-            return try await $0.tenantWithUsage(slug: slug)
-        }
+        let (tenant, stored) = try await AdminSettings().administer { [changes] in try await $0.updateTenant(slug: slug, changes) }
         try options.print(TenantDetail(tenant, storedThisMonth: stored))
     }
 }

@@ -49,12 +49,12 @@ package struct TenantChanges: Sendable {
 }
 
 extension Administration {
-    /// Changes a tenant; every replica goes by it within two seconds.
-    package func updateTenant(slug: String, _ changes: TenantChanges) async throws -> TenantRecord {
+    /// Changes a tenant; every replica goes by it within two seconds. As `tenantWithUsage`.
+    package func updateTenant(slug: String, _ changes: TenantChanges) async throws -> (tenant: TenantRecord, storedThisMonth: Int) {
         try changes.check()
         return try await act { [actor] connection, deadline in
             let tenant = try connection.lockTenant(slug, deadline: deadline)
-            guard !changes.isEmpty else { return tenant }
+            guard !changes.isEmpty else { return try connection.withUsage(tenant, deadline: deadline) }
             let update = UpdateTenant(
                 tenant: tenant.id,
                 tenantName: changes.name,
@@ -67,7 +67,7 @@ extension Administration {
                 RecordAct(tenant: tenant.id, actor: actor, action: "tenant.update", target: slug, detail: changes.detail),
                 deadline: deadline
             )
-            return try connection.findTenant(slug, deadline: deadline)
+            return try connection.withUsage(connection.findTenant(slug, deadline: deadline), deadline: deadline)
         }
     }
 
@@ -88,10 +88,17 @@ extension Administration {
     /// A tenant, and how many events it stored in this UTC month, to within the replicas' last seconds.
     package func tenantWithUsage(slug: String) async throws -> (tenant: TenantRecord, storedThisMonth: Int) {
         try await act(.readOnly) { connection, deadline in
-            let tenant = try connection.findTenant(slug, deadline: deadline)
-            let stored = try connection.execute(StoredThisMonth(tenant: tenant.id), deadline: deadline).first ?? 0
-            return (tenant, Int(clamping: stored))
+            try connection.withUsage(connection.findTenant(slug, deadline: deadline), deadline: deadline)
         }
+    }
+}
+
+extension Connection {
+    fileprivate func withUsage(
+        _ tenant: TenantRecord,
+        deadline: ContinuousClock.Instant
+    ) throws(PostgresError) -> (tenant: TenantRecord, storedThisMonth: Int) {
+        (tenant, Int(clamping: try execute(StoredThisMonth(tenant: tenant.id), deadline: deadline).first ?? 0))
     }
 }
 

@@ -5,7 +5,8 @@ import Postgres
 enum Statements {
     static let fixed: [any Statement.Type] =
         [
-            SetTenant.self, SetTenantAndKeepPlan.self, LoginRights.self, FindKey.self, TenantSources.self, ReadReadiness.self,
+            SetTenant.self, SetTenantAndPlanByIndex.self, SetTenantAndKeepPlan.self, LoginRights.self, FindKey.self, TenantSources.self,
+            ReadReadiness.self,
             CursorSecret.self,
             InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, EnterLane.self,
             TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,

@@ -11,7 +11,18 @@ import UnixSignals
 
 @main
 struct SluiceAPI {
+    private static let usage = """
+        sluice-api: the HTTP API of Sluice. It takes no arguments; settings come by the environment, LISTEN, ADMIN_LISTEN and DATABASE_URL
+        before all others: see the README's table. sluice up runs one beside a PostgreSQL of its own.
+        """
+
     static func main() async {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments == ["--help"] || arguments == ["-h"] { return print(usage) }
+        guard arguments.isEmpty else {
+            printToStandardError(usage)
+            exit(64)
+        }
         do {
             // A reader of the log that goes away is an error of that write, no end of this server.
             signal(SIGPIPE, SIG_IGN)

@@ -42,6 +42,24 @@ import Testing
         try await sluice("key", "show", "acme", "nope", status: 64)
     }
 
+    /// Its sender would take a refusal for success.
+    @Test(arguments: ["generic", "privileges-webhook"])
+    func warnsOfAWebhooksKeyForASourceThatAnswersWhatItCannotStore(profile: String) async throws {
+        try await sluice("source", "create", "acme", "macs", "--profile", profile)
+        let command = ChildCommand(
+            try BuiltProgram.path("sluice"),
+            ["key", "create", "acme", "--kind", "hook", "--source", "macs"],
+            environment: ["DATABASE_ADMIN_URL": migrated.adminURL, "PATH": "/usr/bin:/bin"]
+        )
+        let result = try await ProcessSpawner.shared.run(command)
+        #expect(result.status == .exited(0))
+        let advice = "sluice source update acme macs --profile privileges-webhook"
+        #expect(result.output.contains(advice) == (profile == "generic"))
+        try await sluice("source", "update", "acme", "macs", "--profile", "privileges-webhook")
+        let sources = try await sluice("source", "list", "acme")
+        #expect(sources[0]["slug"].string == "macs" && sources[0]["profile"].string == "privileges-webhook")
+    }
+
     @Test func importsPrivLogsKeys() async throws {
         let path = "/tmp/sluice-keys-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         defer { try? FileManager.default.removeItem(atPath: path) }

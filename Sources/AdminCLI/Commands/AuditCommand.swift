@@ -20,8 +20,8 @@ struct AuditList: AsyncParsableCommand {
     @Argument(help: "The tenant's slug; without one, all of them and the acts on the installation.")
     var tenant: String?
 
-    @Option(help: "Not before: an RFC 3339 time, or how long ago, like 30m, 24h or 7d.")
-    var since: Moment?
+    @Option(help: "Not before: an RFC 3339 time, a day, or how long ago, like 30m, 24h or 7d.")
+    var since: Instant?
 
     @Option(help: "One kind of act, like key.revoke, or a family of them, like key.")
     var action: String?
@@ -36,29 +36,6 @@ struct AuditList: AsyncParsableCommand {
             try await administration.auditLog(tenant: tenant, since: since?.time, action: action, limit: limit)
         }
         try options.print(entries.map(AuditRow.init))
-    }
-}
-
-/// A time as an operator gives it.
-struct Moment: ExpressibleByArgument, Sendable {
-    let time: Timestamp
-
-    init?(argument: String) {
-        self.init(argument, now: .now())
-    }
-
-    /// RFC 3339, or a number and one of `s`, `m`, `h`, `d`: so long before `now`.
-    init?(_ text: String, now: Timestamp) {
-        if let time = Timestamp(rfc3339: text) {
-            self.time = time
-            return
-        }
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard
-            let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), (0...100_000_000).contains(count),
-            case let (earlier, overflow) = now.microsecondsSince1970.subtractingReportingOverflow(count * unit * 1_000_000), !overflow
-        else { return nil }
-        time = Timestamp(microsecondsSince1970: earlier)
     }
 }
 

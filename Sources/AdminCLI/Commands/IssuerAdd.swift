@@ -57,7 +57,7 @@ struct IssuerAdd: AsyncParsableCommand {
     var onExpired = IssuerRegistration.Expired.reject
 
     @Option(help: "The longest a token may be good for, like 90d, 12h.")
-    var maxLifetime = Lifetime(seconds: 90 * 86_400)
+    var maxLifetime = TimeSpan(seconds: 90 * 86_400)
 
     @OptionGroup var options: OutputOptions
 

@@ -81,7 +81,7 @@ struct IssuerRow: Listing {
         }
         scopes = issuer.scopes
         onExpired = issuer.onExpired.rawValue
-        maxLifetime = Lifetime(seconds: issuer.maximumLifetime).description
+        maxLifetime = TimeSpan(seconds: issuer.maximumLifetime).description
         createdAt = issuer.createdAt.rfc3339()
         self.keyFile = keyFile
     }

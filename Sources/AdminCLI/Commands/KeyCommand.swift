@@ -35,22 +35,28 @@ struct KeyCreate: AsyncParsableCommand {
     var name = ""
 
     @Option(help: "How long it holds, like 90d or 12h; without it, until it is revoked.")
-    var expires: Period?
+    var expires: TimeSpan?
 
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        let key = try await AdminSettings().administer { administration in
-            try await administration.createKey(
+        let (key, sources) = try await AdminSettings().administer { administration in
+            let key = try await administration.createKey(
                 tenant: tenant,
                 kind: kind,
                 source: source,
                 name: name,
                 expiresAt: expires?.fromNow
             )
+            return (key, try await administration.sources(tenant: tenant))
         }
         try options.print(NewKey(key: key.text, id: key.id.text, kind: kind.rawValue, source: source, name: name))
         NewKey.remind(options)
+        guard kind == .hook, let bound = sources.first(where: { $0.slug == source }), bound.profile != .privilegesWebhook else { return }
+        Console.current.error(
+            "\(bound.slug) answers what cannot be stored, as its profile is \(bound.profile.rawValue). SAP Privileges takes any answer for success: "
+                + "for its webhook: sluice source update \(tenant) \(bound.slug) --profile privileges-webhook"
+        )
     }
 }
 

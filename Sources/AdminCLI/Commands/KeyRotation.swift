@@ -18,7 +18,7 @@ struct KeyRotate: AsyncParsableCommand {
     var id: String
 
     @Option(help: "How long the old key still holds, like 30d, 12h or 0s.")
-    var overlap: Period = Period(.seconds(30 * 86_400))
+    var overlap = TimeSpan(seconds: 30 * 86_400)
 
     @OptionGroup var options: OutputOptions
 
@@ -118,33 +118,5 @@ struct KeyImport: AsyncParsableCommand {
             throw Failure("\(path) is no text of at most 1 MiB", exitCode: Failure.askedWrongly)
         }
         return text
-    }
-}
-
-/// A length of time as an operator writes it: 30d, 12h, 90m or 45s.
-struct Period: ExpressibleByArgument, Sendable {
-    let duration: Duration
-
-    init(_ duration: Duration) {
-        self.duration = duration
-    }
-
-    init?(argument: String) {
-        let units: [Character: Int] = ["d": 86_400, "h": 3_600, "m": 60, "s": 1]
-        guard
-            let unit = argument.last.flatMap({ units[$0] }), let count = Int(argument.dropLast()), count >= 0,
-            case let (seconds, isTooMuch) = count.multipliedReportingOverflow(by: unit), !isTooMuch, seconds <= 36_500 * 86_400
-        else { return nil }
-        duration = .seconds(seconds)
-    }
-
-    var defaultValueDescription: String {
-        let seconds = duration.components.seconds
-        return seconds % 86_400 == 0 ? "\(seconds / 86_400)d" : "\(seconds)s"
-    }
-
-    var fromNow: Timestamp {
-        let microseconds = duration.components.seconds * 1_000_000
-        return Timestamp(microsecondsSince1970: Timestamp.now().microsecondsSince1970 + microseconds)
     }
 }

@@ -19,22 +19,14 @@ struct QuarantineOptions: ParsableArguments {
     @Option(help: "Those of this source only.")
     var source: String?
 
-    @Option(help: "Those received at or after this RFC 3339 time.")
-    var from: String?
+    @Option(help: "Those received at or after this: an RFC 3339 time, a day, or how long ago, like 30m, 24h or 7d.")
+    var from: Instant?
 
-    @Option(help: "Those received before this RFC 3339 time.")
-    var to: String?
+    @Option(help: "Those received before this: in the same way.")
+    var to: Instant?
 
     var filter: QuarantineFilter {
-        get throws {
-            QuarantineFilter(reason: reason, source: source, from: try time(from, "--from"), to: try time(to, "--to"))
-        }
-    }
-
-    private func time(_ text: String?, _ name: String) throws -> Timestamp? {
-        guard let text else { return nil }
-        guard let time = Timestamp(rfc3339: text) else { throw ValidationError("\(name) is a time like 2026-11-07T10:00:00Z.") }
-        return time
+        QuarantineFilter(reason: reason, source: source, from: from?.time, to: to?.time)
     }
 }
 
@@ -56,7 +48,7 @@ struct QuarantineList: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let filter = try records.filter
+        let filter = records.filter
         let page = try await AdminSettings().administer { administration in
             try await QuarantineStore(try await administration.access(tenant: tenant))
                 .page(filter, limit: limit, deadline: .now + .seconds(30))
@@ -109,7 +101,7 @@ struct QuarantineReplayCommand: AsyncParsableCommand {
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        let filter = try records.filter
+        let filter = records.filter
         let showsProgress = isatty(STDERR_FILENO) == 1
         let console = Console.current
         let outcome = try await AdminSettings().administer { administration in
@@ -135,7 +127,7 @@ struct QuarantinePurge: AsyncParsableCommand {
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        let filter = try records.filter
+        let filter = records.filter
         guard options.yes else {
             throw Failure(
                 "this deletes records for good: sluice quarantine list \(tenant) shows them, --yes does it",

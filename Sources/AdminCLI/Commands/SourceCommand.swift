@@ -6,7 +6,7 @@ struct SourceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "source",
         abstract: "The named streams of a tenant: a sender profile and a schema.",
-        subcommands: [SourceCreate.self, SourceList.self]
+        subcommands: [SourceCreate.self, SourceUpdate.self, SourceList.self]
     )
 }
 
@@ -33,6 +33,29 @@ struct SourceCreate: AsyncParsableCommand {
         let source = try await AdminSettings().administer { administration in
             try await administration.createSource(tenant: tenant, slug: slug, profile: profile, schemaName: schema)
         }
+        try options.print(SourceRow(source))
+    }
+}
+
+struct SourceUpdate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "update",
+        abstract: "Give a source another sender profile; what is stored stays as it is."
+    )
+
+    @Argument(help: "The tenant's slug.")
+    var tenant: String
+
+    @Argument(help: "The source's slug.")
+    var slug: String
+
+    @Option(help: "How its sender behaves: privileges-webhook, fluent-bit or generic.")
+    var profile: SenderProfile
+
+    @OptionGroup var options: OutputOptions
+
+    func run() async throws {
+        let source = try await AdminSettings().administer { try await $0.setProfile(tenant: tenant, source: slug, profile: profile) }
         try options.print(SourceRow(source))
     }
 }

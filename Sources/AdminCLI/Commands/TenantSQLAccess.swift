@@ -24,7 +24,7 @@ struct TenantSQLAccess: AsyncParsableCommand {
     var connections: Int?
 
     @Option(help: "How long a statement of its may take unless it says otherwise, like 30s or 10m (default: 5m).")
-    var timeout: Lifetime?
+    var timeout: TimeSpan?
 
     @Option(help: "A new file for the password, instead of showing it.", completion: .file())
     var passwordFile: String?
@@ -120,7 +120,7 @@ private struct SQLAccessRow: Listing {
         [
             tenant, login, password ?? passwordFile.map { "in \($0)" } ?? "as it was", schema,
             views.isEmpty ? "none yet: it has no schema" : views.joined(separator: ", "), String(connections),
-            Lifetime(seconds: Int64(timeoutSeconds)).description, createdAt, rotatedAt,
+            TimeSpan(seconds: Int64(timeoutSeconds)).description, createdAt, rotatedAt,
         ]
     }
 }

@@ -22,11 +22,11 @@ struct EventsDelete: AsyncParsableCommand {
     @Option(help: "The device, exactly as in the events.")
     var machine: String?
 
-    @Option(help: "Not before: an RFC 3339 time, or how long ago, like 24h or 7d.")
-    var from: Moment?
+    @Option(help: "Not before: an RFC 3339 time, a day, or how long ago, like 24h or 7d.")
+    var from: Instant?
 
-    @Option(help: "Before: an RFC 3339 time, or how long ago, like 24h or 7d.")
-    var to: Moment?
+    @Option(help: "Before: in the same way.")
+    var to: Instant?
 
     @OptionGroup var options: OutputOptions
 

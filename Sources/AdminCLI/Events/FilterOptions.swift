@@ -85,15 +85,5 @@ struct FieldCondition: ExpressibleByArgument, Sendable {
     }
 }
 
-/// A time as an operator gives it; a day stands for its beginning in UTC.
-struct Instant: ExpressibleByArgument, Sendable {
-    let time: Timestamp
-
-    init?(argument: String) {
-        guard let time = Moment(argument: argument)?.time ?? Timestamp(rfc3339: argument + "T00:00:00Z") else { return nil }
-        self.time = time
-    }
-}
-
 extension EventOrder: ExpressibleByArgument {}
 extension EventFormat: ExpressibleByArgument {}

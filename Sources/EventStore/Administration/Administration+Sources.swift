@@ -48,12 +48,13 @@ extension Administration {
         }
     }
 
-    /// Gives a source another profile; what was stored stays as it is.
-    package func setProfile(tenant tenantSlug: String, source slug: String, profile: SenderProfile) async throws {
+    /// Gives a source another profile; what was stored stays as it is. Every replica follows within two seconds.
+    @discardableResult
+    package func setProfile(tenant tenantSlug: String, source slug: String, profile: SenderProfile) async throws -> SourceRecord {
         try await act { [actor] connection, deadline in
             let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
             let source = try connection.findSource(slug, of: tenant, deadline: deadline)
-            guard source.profile != profile else { return }
+            guard source.profile != profile else { return source }
             _ = try connection.execute(
                 UpdateSourceProfile(tenant: tenant.id, source: source.id, profile: profile),
                 deadline: deadline
@@ -64,6 +65,7 @@ extension Administration {
                 RecordAct(tenant: tenant.id, actor: actor, action: "source.profile", target: slug, detail: changes.json),
                 deadline: deadline
             )
+            return try connection.findSource(slug, of: tenant, deadline: deadline)
         }
     }
 

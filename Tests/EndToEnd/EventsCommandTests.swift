@@ -134,6 +134,14 @@ import Testing
             #expect(found == cells + ["later"], "nothing comes twice: \(found.count) of \(cells.count) and one; \(between.output)")
         }
 
+        try manifest.replacing("\"complete\" : true", with: "\"complete\" : false").replacing(
+            "\"fields\" : [",
+            with: "\"fields\" : [\n      \"gone\","
+        )
+        .write(toFile: manifestPath, atomically: true, encoding: .utf8)
+        let reshaped = try await SluiceCommand.run(arguments + ["--resume"], on: scene.migrated)
+        #expect(reshaped.status == .exited(1) && reshaped.output.contains("renamed or gone since: gone:"), "\(reshaped.output)")
+
         try Data("not it".utf8).write(to: URL(filePath: file))
         try manifest.replacing("\"complete\" : true", with: "\"complete\" : false")
             .write(toFile: manifestPath, atomically: true, encoding: .utf8)

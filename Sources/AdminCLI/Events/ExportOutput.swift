@@ -57,6 +57,14 @@ final class ExportOutput {
         guard manifest.settings.isLike(settings) else {
             throw Failure("\(path) was begun with other options, which its manifest tells: give the same", exitCode: Failure.askedWrongly)
         }
+        // The rest of the file would have those columns empty.
+        let gone = manifest.settings.fields.filter { !settings.fields.contains($0) }
+        guard gone.isEmpty || manifest.complete else {
+            let names = gone.joined(separator: ", ")
+            throw Failure(
+                "\(path) was begun when schemas had fields that are renamed or gone since: \(names): begin again with another file"
+            )
+        }
         let position = try manifest.last.map(Self.position)
         // Without a place every row would come once more.
         guard position != nil || manifest.rows == 0 else { throw Failure("the manifest of \(path) says of no place where to go on") }

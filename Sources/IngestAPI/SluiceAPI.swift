@@ -12,8 +12,8 @@ import UnixSignals
 @main
 struct SluiceAPI {
     private static let usage = """
-        sluice-api: the HTTP API of Sluice. It takes no arguments; settings come by the environment, LISTEN, ADMIN_LISTEN and DATABASE_URL
-        before all others: see the README's table. sluice up runs one beside a PostgreSQL of its own.
+        sluice-api: the HTTP API of Sluice. It takes no arguments; settings come by the environment. The first of them are DATABASE_URL,
+        LISTEN and ADMIN_LISTEN; the README has a table of all. sluice up runs it beside a PostgreSQL of its own.
         """
 
     static func main() async {

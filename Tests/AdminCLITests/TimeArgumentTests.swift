@@ -1,3 +1,4 @@
+import ArgumentParser
 import EventCore
 import Testing
 
@@ -14,6 +15,13 @@ import Testing
     ])
     func readsATime(text: String, time: String) {
         #expect(Instant(text, now: now)?.time.rfc3339() == time)
+    }
+
+    @Test func nothingLiesBetweenALaterTimeAndAnEarlierOne() throws {
+        try Instant.check(from: Instant("7d", now: now), to: Instant("24h", now: now))
+        try Instant.check(from: Instant("7d", now: now), to: nil)
+        #expect(throws: ValidationError.self) { try Instant.check(from: Instant("24h", now: now), to: Instant("7d", now: now)) }
+        #expect(throws: ValidationError.self) { try Instant.check(from: Instant("24h", now: now), to: Instant("24h", now: now)) }
     }
 
     @Test(arguments: [

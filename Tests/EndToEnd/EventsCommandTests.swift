@@ -135,12 +135,12 @@ import Testing
         }
 
         try manifest.replacing("\"complete\" : true", with: "\"complete\" : false").replacing(
-            "\"fields\" : [",
-            with: "\"fields\" : [\n      \"gone\","
+            "\"reason\" : \"string\"",
+            with: "\"grund\" : \"string\""
         )
         .write(toFile: manifestPath, atomically: true, encoding: .utf8)
         let reshaped = try await SluiceCommand.run(arguments + ["--resume"], on: scene.migrated)
-        #expect(reshaped.status == .exited(1) && reshaped.output.contains("renamed or gone since: gone:"), "\(reshaped.output)")
+        #expect(reshaped.status == .exited(1) && reshaped.output.contains("would be of two shapes"), "\(reshaped.output)")
 
         try Data("not it".utf8).write(to: URL(filePath: file))
         try manifest.replacing("\"complete\" : true", with: "\"complete\" : false")

@@ -21,6 +21,23 @@ import Testing
         #expect(run.status == .exited(1) && run.output.contains("\(name) is a whole number"), "\(run.output)")
     }
 
+    @Test(arguments: [("--help", 0), ("-h", 0), ("--listen", 64)])
+    func saysWhereItsSettingsComeFrom(argument: String, status: Int32) async throws {
+        let run = try await ProcessSpawner.shared.run(ChildCommand(try BuiltProgram.path("sluice-api"), [argument], environment: [:]))
+        #expect(run.status == .exited(status) && run.output.contains("takes no arguments"), "\(run.output)")
+    }
+
+    /// Fluent Bit would throw a whole chunk away for a 422.
+    @Test func takesNewRequestsByTheProfileThatItsSourceWasGiven() async throws {
+        let scene = try await Scene.make()
+        let refused = #"{"event":"what the schema does not take"}"#
+        #expect(try await scene.server.post("/v1/events", refused, key: scene.ingest).status == 422)
+        let update = try await SluiceCommand.run(["source", "update", "acme", "default", "--profile", "fluent-bit"], on: scene.migrated)
+        #expect(update.status == .exited(0), "\(update.output)")
+        #expect(try await eventually { try await scene.server.post("/v1/events", refused, key: scene.ingest).status == 200 })
+        await scene.server.stop()
+    }
+
     @Test func answers408WhenABodyDoesNotCome() async throws {
         let scene = try await Scene.make(environment: ["REQUEST_DEADLINE": "1s"])
         let head = "POST \(scene.hookPath) HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"admin\":"

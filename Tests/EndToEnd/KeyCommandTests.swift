@@ -42,23 +42,37 @@ import Testing
         try await sluice("key", "show", "acme", "nope", status: 64)
     }
 
+    /// What the operator is told beside the JSON.
+    private func told(_ arguments: String...) async throws -> String {
+        let environment = ["DATABASE_ADMIN_URL": migrated.adminURL, "PATH": "/usr/bin:/bin"]
+        let run = try await ProcessSpawner.shared.run(ChildCommand(try BuiltProgram.path("sluice"), arguments, environment: environment))
+        #expect(run.status == .exited(0), "\(arguments): \(run.output)")
+        return run.output
+    }
+
     /// Its sender would take a refusal for success.
-    @Test(arguments: ["generic", "privileges-webhook"])
+    @Test(arguments: ["generic", "fluent-bit", "privileges-webhook"])
     func warnsOfAWebhooksKeyForASourceThatAnswersWhatItCannotStore(profile: String) async throws {
         try await sluice("source", "create", "acme", "macs", "--profile", profile)
-        let command = ChildCommand(
-            try BuiltProgram.path("sluice"),
-            ["key", "create", "acme", "--kind", "hook", "--source", "macs"],
-            environment: ["DATABASE_ADMIN_URL": migrated.adminURL, "PATH": "/usr/bin:/bin"]
+        let warning = "SAP Privileges takes that for success"
+        let isRight = profile == "privileges-webhook"
+        let made = try await told("key", "create", "acme", "--kind", "hook", "--source", "macs")
+        #expect(made.contains(warning) != isRight && made.contains("slc_hook_"), "\(made)")
+        #expect(made.contains("sluice source update acme macs --profile privileges-webhook") == (profile == "generic"), "\(made)")
+        #expect(try await !told("key", "create", "acme", "--kind", "ing", "--source", "macs").contains(warning))
+        let id = try #require(try await sluice("key", "list", "acme")[0]["id"].string)
+        #expect(try await told("key", "rotate", "acme", id).contains(warning) != isRight)
+
+        #expect(try await !told("source", "update", "acme", "macs", "--profile", "privileges-webhook").contains(warning))
+        #expect(
+            try await sluice("source", "update", "acme", "macs", "--profile", "privileges-webhook")["profile"].string
+                == "privileges-webhook"
         )
-        let result = try await ProcessSpawner.shared.run(command)
-        #expect(result.status == .exited(0))
-        let advice = "sluice source update acme macs --profile privileges-webhook"
-        #expect(result.output.contains(advice) == (profile == "generic"))
-        try await sluice("source", "update", "acme", "macs", "--profile", "privileges-webhook")
-        let sources = try await sluice("source", "list", "acme")
-        let profiles = (0..<sources.count).map { [sources[$0]["slug"].string, sources[$0]["profile"].string] }
-        #expect(profiles.contains(["macs", "privileges-webhook"]))
+        #expect(try await told("source", "update", "acme", "macs", "--profile", "fluent-bit").contains(warning))
+        #expect(try await !told("source", "update", "acme", "default", "--profile", "fluent-bit").contains(warning), "it has no hook key")
+        try await sluice("source", "update", "acme", "nope", "--profile", "generic", status: 1)
+        try await sluice("source", "update", "acme", "macs", "--profile", "nope", status: 64)
+        try await sluice("key", "create", "acme", "--kind", "hook", "--expires", "0s", status: 64)
     }
 
     @Test func importsPrivLogsKeys() async throws {

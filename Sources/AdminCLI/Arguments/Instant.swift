@@ -5,6 +5,12 @@ import EventCore
 struct Instant: ExpressibleByArgument, Sendable {
     let time: Timestamp
 
+    /// - Throws: `ValidationError` when nothing can lie between the two.
+    static func check(from: Instant?, to: Instant?) throws {
+        guard let from, let to, from.time >= to.time else { return }
+        throw ValidationError("--from (\(from.time.rfc3339())) is before --to (\(to.time.rfc3339())).")
+    }
+
     init?(argument: String) {
         self.init(argument, now: .now())
     }

@@ -20,7 +20,7 @@ struct AuditList: AsyncParsableCommand {
     @Argument(help: "The tenant's slug; without one, all of them and the acts on the installation.")
     var tenant: String?
 
-    @Option(help: "Not before: an RFC 3339 time, a day, or how long ago, like 30m, 24h or 7d.")
+    @Option(help: "Not before: an RFC 3339 time, a day (its beginning in UTC), or how long ago, like 30m, 24h or 7d.")
     var since: Instant?
 
     @Option(help: "One kind of act, like key.revoke, or a family of them, like key.")

@@ -39,8 +39,14 @@ struct KeyCreate: AsyncParsableCommand {
 
     @OptionGroup var options: OutputOptions
 
+    func validate() throws {
+        if expires?.seconds == 0 { throw ValidationError("--expires is at least 1s.") }
+    }
+
     func run() async throws {
-        let (key, sources) = try await AdminSettings().administer { administration in
+        let (key, bound) = try await AdminSettings().administer { administration in
+            // First: once there is a key, nothing may keep it from being shown.
+            let bound = try await administration.sources(tenant: tenant).first { $0.slug == source }
             let key = try await administration.createKey(
                 tenant: tenant,
                 kind: kind,
@@ -48,15 +54,11 @@ struct KeyCreate: AsyncParsableCommand {
                 name: name,
                 expiresAt: expires?.fromNow
             )
-            return (key, try await administration.sources(tenant: tenant))
+            return (key, bound)
         }
         try options.print(NewKey(key: key.text, id: key.id.text, kind: kind.rawValue, source: source, name: name))
         NewKey.remind(options)
-        guard kind == .hook, let bound = sources.first(where: { $0.slug == source }), bound.profile != .privilegesWebhook else { return }
-        Console.current.error(
-            "\(bound.slug) answers what cannot be stored, as its profile is \(bound.profile.rawValue). SAP Privileges takes any answer for success: "
-                + "for its webhook: sluice source update \(tenant) \(bound.slug) --profile privileges-webhook"
-        )
+        if kind == .hook { bound?.warnOfLostRefusals(tenant: tenant) }
     }
 }
 

@@ -24,12 +24,16 @@ struct KeyRotate: AsyncParsableCommand {
 
     func run() async throws {
         let keyID = try KeyArgument.id(id, tenant: tenant)
-        let (key, old) = try await AdminSettings().administer { administration in
-            try await administration.rotateKey(tenant: tenant, id: keyID, overlap: overlap.duration)
+        let (sources, key, old) = try await AdminSettings().administer { administration in
+            // First: once there is a new key, nothing may keep it from being shown.
+            let sources = try await administration.sources(tenant: tenant)
+            let (key, old) = try await administration.rotateKey(tenant: tenant, id: keyID, overlap: overlap.duration)
+            return (sources, key, old)
         }
         let new = NewKey(key: key.text, id: key.id.text, kind: key.kind.rawValue, source: old.source, name: old.name)
         try options.print(new)
         NewKey.remind(options)
+        if old.kind == .hook { sources.first { $0.slug == old.source }?.warnOfLostRefusals(tenant: tenant) }
         if options.output == .table, let end = old.expiresAt {
             Console.current.error("\(id) holds until \(end.rfc3339()); sluice key show \(tenant) \(id) tells who still uses it.")
         }

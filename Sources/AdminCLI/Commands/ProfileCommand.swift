@@ -40,7 +40,7 @@ struct ProfileOptions: ParsableArguments {
         guard found.profile == profile else {
             throw Failure(
                 "\(source) has the profile \(found.profile.rawValue); this needs \(profile.rawValue): "
-                    + "sluice source create \(tenant) NAME --profile \(profile.rawValue) --schema …",
+                    + "sluice source update \(tenant) \(source) --profile \(profile.rawValue), or a source of its own when others send to it",
                 exitCode: Failure.askedWrongly
             )
         }

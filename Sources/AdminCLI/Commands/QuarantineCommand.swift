@@ -19,11 +19,15 @@ struct QuarantineOptions: ParsableArguments {
     @Option(help: "Those of this source only.")
     var source: String?
 
-    @Option(help: "Those received at or after this: an RFC 3339 time, a day, or how long ago, like 30m, 24h or 7d.")
+    @Option(help: "Those received at or after this: an RFC 3339 time, a day (its beginning in UTC), or how long ago, like 30m, 24h or 7d.")
     var from: Instant?
 
     @Option(help: "Those received before this: in the same way.")
     var to: Instant?
+
+    func validate() throws {
+        try Instant.check(from: from, to: to)
+    }
 
     var filter: QuarantineFilter {
         QuarantineFilter(reason: reason, source: source, from: from?.time, to: to?.time)

@@ -40,7 +40,11 @@ struct SourceCreate: AsyncParsableCommand {
 struct SourceUpdate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "update",
-        abstract: "Give a source another sender profile; what is stored stays as it is."
+        abstract: "Give a source another sender profile.",
+        discussion: """
+            What is stored and what is in quarantine stays as it is. What makes two deliveries the same event hangs on the profile too: an \
+            event that was delivered before the change and is sent again after it may be stored twice. Senders of two kinds need two sources.
+            """
     )
 
     @Argument(help: "The tenant's slug.")
@@ -55,8 +59,14 @@ struct SourceUpdate: AsyncParsableCommand {
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        let source = try await AdminSettings().administer { try await $0.setProfile(tenant: tenant, source: slug, profile: profile) }
+        let (source, keys) = try await AdminSettings().administer { administration in
+            (
+                try await administration.setProfile(tenant: tenant, source: slug, profile: profile),
+                try await administration.keys(tenant: tenant)
+            )
+        }
         try options.print(SourceRow(source))
+        if keys.contains(where: { $0.isHook(for: slug) }) { source.warnOfLostRefusals(tenant: tenant) }
     }
 }
 

@@ -22,7 +22,7 @@ struct EventsDelete: AsyncParsableCommand {
     @Option(help: "The device, exactly as in the events.")
     var machine: String?
 
-    @Option(help: "Not before: an RFC 3339 time, a day, or how long ago, like 24h or 7d.")
+    @Option(help: "Not before: an RFC 3339 time, a day (its beginning in UTC), or how long ago, like 24h or 7d.")
     var from: Instant?
 
     @Option(help: "Before: in the same way.")
@@ -33,7 +33,9 @@ struct EventsDelete: AsyncParsableCommand {
     func run() async throws {
         let subject = try Subject(actor: actor, machine: machine, from: from?.time, to: to?.time)
         let whose = [actor.map { "actor \($0)" }, machine.map { "machine \($0)" }].compactMap(\.self).joined(separator: " on ")
-        try options.confirm("Delete the events of \(whose) from \(tenant)")
+        let bounds = [from.map { "not before \($0.time.rfc3339())" }, to.map { "before \($0.time.rfc3339())" }].compactMap(\.self)
+        let when = bounds.isEmpty ? "" : ", " + bounds.joined(separator: " and ")
+        try options.confirm("Delete the events of \(whose) from \(tenant)\(when)")
         let erased = try await AdminSettings().withConnection { connection in
             try await Erasure(connection, actor: AdminSettings.actor).eraseSubject(subject, of: tenant)
         }

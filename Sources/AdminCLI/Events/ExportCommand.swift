@@ -31,7 +31,7 @@ struct ExportCommand: AsyncParsableCommand {
     @Option(help: "The file to write; without one, standard output.")
     var out: String?
 
-    @Flag(help: "Go on with a file that is not complete; the other options are those of the first time.")
+    @Flag(help: "Go on with a file that is not complete; the other options, and the fields of the schemas, are those of the first time.")
     var resume = false
 
     @OptionGroup var options: OutputOptions
@@ -55,7 +55,7 @@ struct ExportCommand: AsyncParsableCommand {
                 from: filter.from?.time.rfc3339(),
                 // What comes while this runs is not in it, so that it ends.
                 to: (filter.to?.time ?? Timestamp.now().adding(days: 1)).rfc3339(),
-                fields: schemas.fieldNames.sorted()
+                schemas: schemas.fieldTypes
             )
             guard let out else { return try await write(reading, schemas, to: ExportOutput.standard(settings)) }
             let output = resume ? try ExportOutput.resuming(out, settings) : try ExportOutput.creating(out, settings)
@@ -76,7 +76,7 @@ struct ExportCommand: AsyncParsableCommand {
             retentionDays: reading.tenant.retentionDays,
             filter: filter,
             schemas: schemas,
-            lines: EventLines(format, fields: Set(settings.fields), guardsFormulas: !rawFormulas),
+            lines: EventLines(format, fields: settings.fields, guardsFormulas: !rawFormulas),
             after: output.position
         )
         let before = output.manifest.rows

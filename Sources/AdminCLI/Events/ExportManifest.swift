@@ -11,12 +11,21 @@ struct ExportManifest: Codable, Equatable, Sendable {
         let filter: String
         let from: String?
         let to: String
-        let fields: [String]
+        /// The fields of each schema's newest version, with their types.
+        let schemas: [String: [String: String]]
+
+        /// The columns of a CSV.
+        var fields: Set<String> { Set(schemas.values.flatMap(\.keys)) }
 
         /// Whether another export would write the same rows in the same way; its end, and columns that came since, are the first one's.
         func isLike(_ other: Settings) -> Bool {
             tenant == other.tenant && format == other.format && gzip == other.gzip && rawFormulas == other.rawFormulas
                 && filter == other.filter
+        }
+
+        /// The schemas that no longer give what they gave: a field was renamed or is gone, or has another type. What came since is no matter.
+        func reshaped(in now: Settings) -> [String] {
+            schemas.filter { name, fields in fields.contains { now.schemas[name]?[$0.key] != $0.value } }.keys.sorted()
         }
     }
 

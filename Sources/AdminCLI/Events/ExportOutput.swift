@@ -57,12 +57,11 @@ final class ExportOutput {
         guard manifest.settings.isLike(settings) else {
             throw Failure("\(path) was begun with other options, which its manifest tells: give the same", exitCode: Failure.askedWrongly)
         }
-        // The rest of the file would have those columns empty.
-        let gone = manifest.settings.fields.filter { !settings.fields.contains($0) }
-        guard gone.isEmpty || manifest.complete else {
-            let names = gone.joined(separator: ", ")
+        let reshaped = manifest.settings.reshaped(in: settings)
+        guard reshaped.isEmpty || manifest.complete else {
+            let names = reshaped.joined(separator: ", ")
             throw Failure(
-                "\(path) was begun when schemas had fields that are renamed or gone since: \(names): begin again with another file"
+                "\(path) would be of two shapes: since it was begun fields were renamed or changed (\(names)); begin again with another file"
             )
         }
         let position = try manifest.last.map(Self.position)

@@ -5,7 +5,7 @@ import Foundation
 
 /// Which events a command is about.
 struct FilterOptions: ParsableArguments {
-    @Option(help: "Not before: an RFC 3339 time, a day, or how long ago, like 30m, 24h or 7d.")
+    @Option(help: "Not before: an RFC 3339 time, a day (its beginning in UTC), or how long ago, like 30m, 24h or 7d.")
     var from: Instant?
 
     @Option(help: "Before: in the same way.")
@@ -31,6 +31,7 @@ struct FilterOptions: ParsableArguments {
     var others: [String] = []
 
     mutating func validate() throws {
+        try Instant.check(from: from, to: to)
         var rest = others[...]
         others = []
         while let option = rest.popFirst() {

@@ -48,7 +48,7 @@ extension Administration {
         }
     }
 
-    /// Gives a source another profile; what was stored stays as it is. Every replica follows within two seconds.
+    /// Gives a source another profile; what was stored stays as it is. Every replica takes new requests by it within two seconds.
     @discardableResult
     package func setProfile(tenant tenantSlug: String, source slug: String, profile: SenderProfile) async throws -> SourceRecord {
         try await act { [actor] connection, deadline in

@@ -32,6 +32,16 @@ package struct TenantSchemas: Sendable {
     /// Fields of the newest versions, by which events can be filtered.
     package var fieldNames: Set<String> { Set(histories.flatMap { $0.newest.document.fields.map(\.name) }) }
 
+    /// By schema: the fields of its newest version, with their types' names.
+    package var fieldTypes: [String: [String: String]] {
+        let documents = histories.map(\.newest.document)
+        return Dictionary(
+            documents.map { document in
+                (document.name, Dictionary(document.fields.map { ($0.name, $0.type.rawValue) }) { first, _ in first })
+            }
+        ) { first, _ in first }
+    }
+
     /// Makes a filter ready for all schemas that have its field.
     ///
     /// - Throws: `StoreError` (`invalid`) when none has, or its text is no value of any.

@@ -33,7 +33,7 @@ KNOWN = {
     "input": """name tag path parser db db.locking db.sync db.journal_mode read_from_head refresh_interval rotate_wait buffer_chunk_size
         buffer_max_size skip_long_lines skip_empty_lines storage.type mem_buf_limit ignore_older inotify_watcher""",
     "output": """name match host port uri format compress header tls tls.verify tls.ca_file tls.verify_hostname retry_limit
-        storage.total_limit_size json_date_key json_date_format workers log_response_payload""",
+        storage.total_limit_size net.io_timeout json_date_key json_date_format workers log_response_payload""",
     "parser": "name format time_key time_format time_keep",
 }
 RETRIED = frozenset({408, 429})
@@ -168,6 +168,7 @@ class Tail:
         self.patterns, self.parser = one(section, "path").split(","), parser
         self.longest = self.bytes(one(section, "buffer_max_size", "32k"))
         self.rotate_wait = float(one(section, "rotate_wait", "5"))
+        self.ignore_older = self.seconds(one(section, "ignore_older", "0"))
         self.skips_long = is_on(one(section, "skip_long_lines", "off"))
         self.database = sqlite3.connect(one(section, "db"))
         self.database.execute("CREATE TABLE IF NOT EXISTS in_tail_files (inode INTEGER PRIMARY KEY, name TEXT, offset INTEGER)")
@@ -178,6 +179,10 @@ class Tail:
     def bytes(text: str) -> int:
         return int(text[:-1]) * {"k": 1024, "m": 1 << 20}[text[-1].lower()] if text[-1].isalpha() else int(text)
 
+    @staticmethod
+    def seconds(text: str) -> int:
+        return int(text[:-1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[text[-1].lower()] if text[-1].isalpha() else int(text)
+
     def discover(self) -> None:
         named: dict[int, str] = {}
         for name in (n for pattern in self.patterns for n in glob.glob(pattern)):
@@ -187,7 +192,7 @@ class Tail:
                 continue
             inode = os.fstat(file.fileno()).st_ino
             named[inode] = name
-            if inode in self.open:
+            if inode in self.open or self.ignore_older and time.time() - os.fstat(file.fileno()).st_mtime > self.ignore_older:
                 file.close()
                 continue
             row = self.database.execute("SELECT offset FROM in_tail_files WHERE inode = ?", (inode,)).fetchone()

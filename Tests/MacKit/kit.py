@@ -27,7 +27,8 @@ END
 STANDINS = {
     "ioreg": IOREG,
     "scutil": "#!/bin/sh\nprintf 'Zoë\\342\\200\\231s MacBook\\n'\n",
-    "logger": '#!/bin/sh\nprintf "%s\\n" "$*" >> "$MAC_SYSLOG"\n',
+    # macOS' log keeps the text, not the tag.
+    "logger": '#!/bin/sh\nshift 4\nprintf "%s\\n" "$*" >> "$MAC_SYSLOG"\n',
 }
 # What macOS ships and the logger uses: nothing else is on its PATH in these tests.
 SHIPPED = ["cat", "date", "hostname", "id", "ln", "mv", "ps", "readlink", "rm", "sleep", "tail", "tr", "od"]

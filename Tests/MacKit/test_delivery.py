@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import os
 import secrets
 import signal
 import time
@@ -110,6 +111,28 @@ class DeliveryTests(unittest.TestCase):
         sender.start()
         until("what was rotated unread", lambda: fleet.rows() == 24)
         self.assertEqual(fleet.actors()[-4:], ["last", "late", "new", "unread"])
+
+    def test_reads_all_old_files_but_those_that_the_server_would_refuse(self) -> None:
+        fleet = self.fleet()
+        sender = self.sender(self.server.port, fleet.key())
+        for number, (who, days) in {10: ("eleventh", 89), 3: ("too old", 91)}.items():
+            old = sender.log.parent / f"events.ndjson.{number}"
+            old.write_text(line(who, now()) + "\n")
+            os.utime(old, (time.time() - days * 86_400,) * 2)
+        sender.write(line("last", now()))
+        sender.start()
+        until("both have arrived", lambda: fleet.rows() == 2)
+        self.assertEqual((fleet.actors(), fleet.quarantined()), (["eleventh", "last"], []))
+
+    def test_a_log_that_was_removed_is_made_again_at_the_next_start(self) -> None:
+        fleet = self.fleet()
+        sender = self.sender(self.server.port, fleet.key())
+        sender.log.unlink()
+        sender.start()
+        until("there is a log", sender.log.exists)
+        until("users may write to it", lambda: sender.log.stat().st_mode & 0o777 == 0o664)
+        sender.write(line("first", now()))
+        until("it has arrived", lambda: fleet.actors() == ["first"])
 
     def test_a_poisoned_line_costs_no_other(self) -> None:
         fleet = self.fleet()

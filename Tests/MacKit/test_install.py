@@ -15,6 +15,7 @@ from kit import KIT
 INSTALLED = {
     "usr/local/bin/privileges_local_logger.sh": 0o755,
     "usr/local/bin/privileges_fluent_bit.sh": 0o755,
+    "usr/local/bin/privileges_uninstall.sh": 0o755,
     "usr/local/etc/fluent-bit/fluent-bit.conf": 0o644,
     "usr/local/etc/fluent-bit/parsers.conf": 0o644,
     "usr/local/etc/fluent-bit/token": 0o600,
@@ -126,7 +127,7 @@ class InstallTests(unittest.TestCase):
         done = self.run_script("build-pkg.sh", "--sign", "Developer ID Installer: Acme (1)", output, environment=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
         # An empty payload: without any, macOS would keep no receipt.
-        self.assertRegex(record.read_text(), r"^--root \S+ --identifier com\.privileges\.fluent-bit --version 2\.0 .*Acme \(1\).*out\.pkg\n$")
+        self.assertRegex(record.read_text(), r"^--root \S+ --identifier com\.privileges\.fluent-bit --version 2\.0\.20\d{10} .*Acme \(1\).*out\.pkg\n$")
         self.assertEqual(set(INSTALLED) - set(self.modes()), {"usr/local/etc/fluent-bit/token"})
         trusted = self.mac / "usr/local/etc/fluent-bit/trust-local-admins"
         self.assertFalse(trusted.exists())
@@ -145,7 +146,7 @@ class InstallTests(unittest.TestCase):
 
     def test_newsyslog_rotates_without_a_line_of_its_own(self) -> None:
         lines = [x.split() for x in (KIT / "newsyslog-privileges.conf").read_text().splitlines() if x and not x.startswith("#")]
-        self.assertEqual(lines, [["/usr/local/var/log/privileges/events.ndjson", "root:staff", "664", "10", "50", "*", "CNB"]])
+        self.assertEqual(lines, [["/usr/local/var/log/privileges/events.ndjson", "root:everyone", "664", "10", "50", "*", "CNB"]])
 
     def test_every_configured_path_is_the_installers(self) -> None:
         text = (KIT / "fluent-bit.conf").read_text()

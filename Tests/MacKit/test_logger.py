@@ -176,7 +176,9 @@ class LoggerTests(unittest.TestCase):
         self.count_pauses()
         self.assertEqual(self.mac.change("nobody"), 0)
         self.assertFalse(self.mac.log.exists(), "only newsyslog and the installer make it, for its owner and mode")
-        self.assertIn('"username":"nobody"', self.mac.syslog.read_text())
+        said = self.mac.syslog.read_text()
+        self.assertIn('"username":"nobody"', said)
+        self.assertIn("privileges_local_logger: not recorded", said, "what the README's command looks for")
         self.assertEqual(self.pauses(), 40)
 
     def test_breaks_the_lock_of_a_dead_process_at_once(self) -> None:

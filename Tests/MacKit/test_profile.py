@@ -96,8 +96,8 @@ class ProfileTests(unittest.TestCase):
         )
         self.assertEqual(made.returncode, 0, made.stderr)
         text = (self.out / "fluent-bit.conf").read_text()
-        for expected in ("@SET SLUICE_HOST=sluice.acme.example\n", "@SET SLUICE_PORT=8443\n", "@SET SLUICE_TLS=on\n"):
-            self.assertIn(expected, text)
+        for expected in ("SLUICE_HOST=sluice.acme.example", "SLUICE_PORT=8443", "SLUICE_TLS=on", "SLUICE_RETENTION=90d"):
+            self.assertIn(f"@SET {expected}\n", text)
         before = len(self.keys())
         for url in ("http://sluice.acme.example", "https://a b", "https://x/y", "https://u:p@x", "ftp://x", "https://x\n@SET A=b", "https://"):
             refused = self.run_sluice("profile", "fluent-bit", self.tenant, "mac-fleet", "--url", url, "--out", f"{self.out}-2")

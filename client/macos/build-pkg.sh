@@ -30,13 +30,16 @@ done
 output=${1:-$kit/privileges-sluice.pkg}
 command -v pkgbuild > /dev/null || { printf 'build-pkg: pkgbuild is missing: run this on a Mac\n' >&2 && exit 1; }
 
-version=$(sed -n 's/^readonly VERSION=//p' "$kit/privileges_local_logger.sh")
+# With the time, so that each package is newer than the one before it: else MDM would see nothing to install in one that brings a new token.
+version=$(sed -n 's/^readonly VERSION=//p' "$kit/privileges_local_logger.sh").$(date -u +%Y%m%d%H%M)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 scripts=$work/scripts
 mkdir "$scripts" "$work/payload"
+# The package says of / what this is.
+chmod 755 "$work/payload"
 for file in privileges_local_logger.sh privileges_fluent_bit.sh fluent-bit.conf parsers.conf newsyslog-privileges.conf \
-    com.privileges.fluent-bit.plist install.sh; do
+    com.privileges.fluent-bit.plist install.sh uninstall.sh; do
     cp "$kit/$file" "$scripts/$file"
 done
 [ ! -f "$kit/token" ] || cp "$kit/token" "$scripts/token"

@@ -55,7 +55,7 @@ elif [ "$(id -u)" -ne 0 ]; then
     fail "must run as root: sudo $0"
 fi
 
-for file in privileges_local_logger.sh privileges_fluent_bit.sh fluent-bit.conf parsers.conf newsyslog-privileges.conf "$LABEL.plist"; do
+for file in privileges_local_logger.sh privileges_fluent_bit.sh fluent-bit.conf parsers.conf newsyslog-privileges.conf "$LABEL.plist" uninstall.sh; do
     [ -f "$kit/$file" ] || fail "$kit/$file is missing: the kit is not whole"
 done
 if [ -n "$token" ] && ! [ -s "$token" ]; then fail "$token is missing or empty"; fi
@@ -111,12 +111,14 @@ check_folders() {
 for folder in "$BIN" "$CONFIGURATION" "$LOGS" "$STATE" "$NEWSYSLOG" "$DAEMONS"; do mkdir -p "$folder"; done
 make_folder "$CONFIGURATION" 755 root:wheel
 make_folder "$LOGS" 755 root:wheel
-make_folder "$LOGS/.lock" 775 root:staff
+make_folder "$LOGS/.lock" 775 root:everyone
 make_folder "$STATE" 700 root:wheel
 for folder in "$BIN" "$CONFIGURATION" "$LOGS" "$STATE" "$NEWSYSLOG" "$DAEMONS"; do check_folders "$folder"; done
 
 put "$kit/privileges_local_logger.sh" "$BIN" 755
 put "$kit/privileges_fluent_bit.sh" "$BIN" 755
+# Under a name that says whose it is: a Mac that MDM has set up has no folder of the kit.
+put "$kit/uninstall.sh" "$BIN" 755 privileges_uninstall.sh
 put "$kit/fluent-bit.conf" "$CONFIGURATION" 644
 put "$kit/parsers.conf" "$CONFIGURATION" 644
 put "$kit/newsyslog-privileges.conf" "$NEWSYSLOG" 644
@@ -126,11 +128,11 @@ put "$kit/$LABEL.plist" "$DAEMONS" 644
 rm -f "$CONFIGURATION/trust-local-admins"
 [ "$trust" = no ] || put /dev/null "$CONFIGURATION" 644 trust-local-admins
 
-# Users write the log, newsyslog exchanges it; what is in it stays.
+# Users write the log, newsyslog exchanges it; what is in it stays. The group is everyone: a directory's accounts are not in staff.
 log=$LOGS/events.ndjson
 if [ -L "$log" ] || { [ -e "$log" ] && ! [ -f "$log" ]; }; then fail "$log is no plain file: remove it"; fi
 [ -f "$log" ] || : > "$log"
-set_owner root:staff "$log"
+set_owner root:everyone "$log"
 chmod 664 "$log"
 
 if grep -q '^@SET SLUICE_HOST=sluice\.example\.com$' "$CONFIGURATION/fluent-bit.conf"; then

@@ -72,6 +72,31 @@ check_program() {
     done
 }
 
+# launchd opened the logs; they grow by a line for each failed try, and by one for each start that fails. At a megabyte the end of it is kept.
+trim_logs() {
+    for log in /usr/local/var/log/fluent-bit.log /usr/local/var/log/fluent-bit-error.log; do
+        if [ -f "$log" ] && [ -w "$log" ] && [ "$(wc -c < "$log")" -gt "$LONGEST_LOG" ]; then
+            tail -c "$LONGEST_LOG" "$log" > "$log.0" && : > "$log"
+        fi
+    done
+}
+
+# Without a log the logger can write nothing, and makes none. Appended to: newsyslog may be making it now.
+make_log() {
+    if [ ! -e "$events" ] && [ -d "${events%/*}" ] && (: >> "$events") 2> /dev/null; then
+        chown root:everyone "$events" 2> /dev/null || true
+        chmod 664 "$events"
+    fi
+}
+
+events=
+[ ! -r "$CONFIGURATION/fluent-bit.conf" ] || events=$(setting PRIVILEGES_LOG)
+# Also while Fluent Bit cannot be started: events are recorded meanwhile.
+if [ "${1:-}" != --check ]; then
+    trim_logs || true
+    make_log || true
+fi
+
 if ! program=$(fluent_bit); then
     printf 'privileges_fluent_bit: Fluent Bit is not installed: see README.md\n' >&2
     exit 69 # EX_UNAVAILABLE
@@ -92,20 +117,12 @@ case $SLUICE_TOKEN in
 esac
 export SLUICE_TOKEN
 
-# launchd opened the logs; they grow by a line for each failed try. At a megabyte, one old one is kept.
-for log in /usr/local/var/log/fluent-bit.log /usr/local/var/log/fluent-bit-error.log; do
-    if [ -f "$log" ] && [ -w "$log" ] && [ "$(wc -c < "$log")" -gt "$LONGEST_LOG" ]; then
-        cp -f "$log" "$log.0" && : > "$log"
-    fi
-done
-
-# All rotated files: what Fluent Bit has noted of the log tells nothing about one that was rotated after it died. It knows those that it
-# has read by their inodes, and Sluice takes an event twice and stores it once, so one file too many does no harm.
-events=$(setting PRIVILEGES_LOG)
+# All rotated files: what Fluent Bit has noted of the log tells nothing about one that was rotated after it died. It forgets a file a minute
+# after it was rotated, so it reads the old ones again; Sluice takes an event twice and stores it once.
 state=$(setting PRIVILEGES_STATE)
 mkdir -p "$state/storage"
 PRIVILEGES_ROTATED=
-for number in 9 8 7 6 5 4 3 2 1 0; do
+for number in 10 9 8 7 6 5 4 3 2 1 0; do
     rotated=$events.$number
     [ ! -f "$rotated" ] || PRIVILEGES_ROTATED=$PRIVILEGES_ROTATED,$rotated
 done

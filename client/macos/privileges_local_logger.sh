@@ -135,9 +135,9 @@ json_text() {
 
 # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-# tell TEXT: into the system log. Nothing else can be done, so nothing is checked.
+# tell TEXT: into the system log. Nothing else can be done, so nothing is checked. The tag is in the text too: macOS' log keeps no other.
 tell() {
-    bounded logger -p user.err -t "$TAG" "$1" > /dev/null
+    bounded logger -p user.err -t "$TAG" "$TAG: $1" > /dev/null
 }
 
 # The lock is a symbolic link whose target is its holder's process id: made whole or not at all, and macOS has no flock(1).

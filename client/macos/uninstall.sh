@@ -24,6 +24,12 @@ if [ -z "$ROOT" ]; then
         exit 1
     fi
     launchctl bootout "system/$LABEL" 2> /dev/null || true
+    # bootout may come back before Fluent Bit has gone, which still writes.
+    tries=0
+    while launchctl print "system/$LABEL" > /dev/null 2>&1 && [ "$tries" -lt 20 ]; do
+        tries=$((tries + 1))
+        sleep 1
+    done
     pkgutil --forget com.privileges.fluent-bit > /dev/null 2>&1 || true
 fi
 
@@ -31,6 +37,7 @@ rm -f "$ROOT/Library/LaunchDaemons/$LABEL.plist" \
     "$ROOT/etc/newsyslog.d/newsyslog-privileges.conf" \
     "$ROOT/usr/local/bin/privileges_local_logger.sh" \
     "$ROOT/usr/local/bin/privileges_fluent_bit.sh" \
+    "$ROOT/usr/local/bin/privileges_uninstall.sh" \
     "$ROOT/usr/local/etc/fluent-bit/fluent-bit.conf" \
     "$ROOT/usr/local/etc/fluent-bit/parsers.conf" \
     "$ROOT/usr/local/etc/fluent-bit/token" \

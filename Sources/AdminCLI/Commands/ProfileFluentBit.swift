@@ -28,10 +28,10 @@ struct ProfileFluentBit: AsyncParsableCommand {
         let address = try profile.address()
         let token = try tokenFile.map(SecretFolder.readToken)
         let folder = out ?? "\(profile.tenant)-\(profile.source)-mac-kit"
-        let kit = MacKit(address: address, source: profile.source)
         let logger = ConfigurationProfile.logger(tenant: profile.tenant, source: profile.source)
         let keyID = try await AdminSettings().administer { administration in
-            _ = try await profile.schema(administration, of: .fluentBit)
+            let found = try await profile.schema(administration, of: .fluentBit)
+            let kit = MacKit(address: address, source: profile.source, retentionDays: found.retentionDays)
             // The folder first: a key that nobody has would be of no use.
             try SecretFolder.make(folder)
             if let token {

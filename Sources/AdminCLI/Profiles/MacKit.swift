@@ -6,6 +6,8 @@ struct MacKit: Sendable {
 
     let address: ServerAddress
     let source: String
+    /// The tenant's: older events would be refused.
+    let retentionDays: Int
 
     /// `fluent-bit.conf` for this server and source. The token is not in it.
     func configuration() throws -> String {
@@ -14,7 +16,7 @@ struct MacKit: Sendable {
         }
         let settings = [
             ("SLUICE_HOST", address.host), ("SLUICE_PORT", String(address.port)), ("SLUICE_TLS", address.isTLS ? "on" : "off"),
-            ("SLUICE_SOURCE", source),
+            ("SLUICE_SOURCE", source), ("SLUICE_RETENTION", "\(retentionDays)d"),
         ]
         var lines = kit.text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         for (name, value) in settings {

@@ -7,6 +7,8 @@ package struct SourceSchema: Sendable {
     package let schemaName: String?
     /// The schema's canonical form, JSON text; nil for a source that keeps whole records.
     package let document: String?
+    /// The tenant's.
+    package let retentionDays: Int
 }
 
 extension Administration {
@@ -18,7 +20,12 @@ extension Administration {
             let documents = try source.schemaName.map { name in
                 try connection.execute(NewestDocument(tenant: tenant.id, schemaName: name), deadline: deadline)
             }
-            return SourceSchema(profile: source.profile, schemaName: source.schemaName, document: documents?.first)
+            return SourceSchema(
+                profile: source.profile,
+                schemaName: source.schemaName,
+                document: documents?.first,
+                retentionDays: tenant.retentionDays
+            )
         }
     }
 }

@@ -91,12 +91,13 @@ class ProfileTests(unittest.TestCase):
         until("the event has arrived", lambda: self.fleet.actors() == ["john.doe"])
 
     def test_the_servers_address_is_written_as_fluent_bit_takes_it(self) -> None:
+        self.server.sluice("tenant", "update", self.tenant, "--retention-days", "30")
         made = self.run_sluice(
             "profile", "fluent-bit", self.tenant, "mac-fleet", "--out", str(self.out), environment={"PUBLIC_URL": "https://sluice.acme.example:8443/"}
         )
         self.assertEqual(made.returncode, 0, made.stderr)
         text = (self.out / "fluent-bit.conf").read_text()
-        for expected in ("SLUICE_HOST=sluice.acme.example", "SLUICE_PORT=8443", "SLUICE_TLS=on", "SLUICE_RETENTION=90d"):
+        for expected in ("SLUICE_HOST=sluice.acme.example", "SLUICE_PORT=8443", "SLUICE_TLS=on", "SLUICE_RETENTION=30d"):
             self.assertIn(f"@SET {expected}\n", text)
         before = len(self.keys())
         for url in ("http://sluice.acme.example", "https://a b", "https://x/y", "https://u:p@x", "ftp://x", "https://x\n@SET A=b", "https://"):

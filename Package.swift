@@ -146,7 +146,10 @@ let package = Package(
         ),
         .testTarget(
             name: "AdminCLITests",
-            dependencies: ["AdminCLI", "EventStore", "EventCore", "Postgres", "LocalCluster", "TestSupport"],
+            dependencies: [
+                "AdminCLI", "EventStore", "EventCore", "Postgres", "LocalCluster", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -21,7 +21,7 @@ import Testing
         static let aud = "sluice-acme"
 
         static func make(change: (inout NewIssuer) -> Void = { _ in }) async throws -> World {
-            let scene = try await Scene.make()
+            let scene = try await Scene.make(environment: ["TRUSTED_PROXIES": "127.0.0.1"])
             let key = try SigningKey.generateEd25519(issuer: iss, audience: aud)
             let globexKey = try SigningKey.generateEd25519(issuer: "https://globex.example", audience: "sluice-globex")
             _ = try await scene.administration.createTenant(slug: "globex", name: "Globex", retentionDays: 90)
@@ -63,6 +63,12 @@ import Testing
 
         func post(_ token: String, headers: [String: String] = [:]) async throws -> RunningServer.Reply {
             try await scene.server.post("/v1/events", Webhook.body(), key: token, headers: headers)
+        }
+
+        /// Waits for the issuer to be known. From elsewhere: its failures are not those of the address that the test sends from, which may
+        /// have thirty a minute.
+        func isTaken(_ token: String) async throws -> Bool {
+            try await eventually { try await post(token, headers: ["X-Forwarded-For": "192.0.2.1"]).status == 200 }
         }
     }
 
@@ -109,7 +115,10 @@ import Testing
         var forged = try await forged(world)
         forged["HS256 over the RSA public key"] = try await confusedToken(world)
         forged["DER signature"] = try await derToken(world)
-        for (name, token) in forged { #expect(told(try await world.post(token)) == without, "\(name)") }
+        for (name, token) in forged {
+            let answer = told(try await world.post(token))
+            #expect(answer == without, "\(name)")
+        }
         #expect(!world.scene.server.log.contains(world.key.record.id) && !world.scene.server.log.contains("eyJ"), "no token in the log")
         await world.scene.server.stop()
     }
@@ -126,9 +135,7 @@ import Testing
         _ = try await world.scene.administration.addIssuer(tenant: "acme", new)
         let honest = try await world.unsigned(["alg": "\"RS256\"", "kid": "\"rsa\""], ["iss": "\"https://rsa.example\""])
         let right = try key.signature(for: SHA256.hash(data: Data(honest.utf8)), padding: .insecurePKCS1v1_5)
-        let isRight = try await eventually(within: .seconds(10)) {
-            try await world.post("\(honest).\(Base64URL.encode(right.rawRepresentation))").status == 200
-        }
+        let isRight = try await world.isTaken("\(honest).\(Base64URL.encode(right.rawRepresentation))")
         #expect(isRight, "the issuer is known, and its own signature is taken")
         let signed = try await world.unsigned(["alg": "\"HS256\"", "kid": "\"rsa\""], ["iss": "\"https://rsa.example\""])
         let secret = SymmetricKey(data: Data(rsa.pemRepresentation.utf8))
@@ -146,9 +153,7 @@ import Testing
         _ = try await world.scene.administration.addIssuer(tenant: "acme", new)
         let signed = try await world.unsigned(["alg": "\"ES256\"", "kid": "\"ec\""], ["iss": "\"https://ec.example\""])
         let signature = try key.signature(for: Data(signed.utf8))
-        let isRight = try await eventually(within: .seconds(10)) {
-            try await world.post("\(signed).\(Base64URL.encode(signature.rawRepresentation))").status == 200
-        }
+        let isRight = try await world.isTaken("\(signed).\(Base64URL.encode(signature.rawRepresentation))")
         #expect(isRight, "the same signature in the right form")
         return "\(signed).\(Base64URL.encode(signature.derRepresentation))"
     }

@@ -34,10 +34,15 @@ package struct Timestamp: Hashable, Comparable, Sendable {
     }
 
     /// This instant so many days of 24 hours later; the furthest there is when it would be further.
-    package func adding(days: Int) -> Timestamp {
-        let (microseconds, isTooMuch) = Int64(days).multipliedReportingOverflow(by: Self.secondsPerDay * Self.microsecondsPerSecond)
+    package func adding(days: Int) -> Timestamp { adding(Int64(days), of: Self.secondsPerDay * Self.microsecondsPerSecond) }
+
+    /// As `adding(days:)`.
+    package func adding(seconds: Int64) -> Timestamp { adding(seconds, of: Self.microsecondsPerSecond) }
+
+    private func adding(_ count: Int64, of unit: Int64) -> Timestamp {
+        let (microseconds, isTooMuch) = count.multipliedReportingOverflow(by: unit)
         let (sum, isTooFar) = microsecondsSince1970.addingReportingOverflow(microseconds)
         guard isTooMuch || isTooFar else { return Timestamp(microsecondsSince1970: sum) }
-        return Timestamp(microsecondsSince1970: days < 0 ? .min : .max)
+        return Timestamp(microsecondsSince1970: count < 0 ? .min : .max)
     }
 }

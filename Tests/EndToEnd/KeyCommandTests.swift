@@ -16,9 +16,7 @@ import Testing
 
     @discardableResult
     private func sluice(_ arguments: String..., status: Int32 = 0) async throws -> JSONValue {
-        let environment = ["DATABASE_ADMIN_URL": migrated.adminURL, "PATH": "/usr/bin:/bin"]
-        let command = ChildCommand(try BuiltProgram.path("sluice"), arguments + ["--output", "json"], environment: environment)
-        let result = try await ProcessSpawner.shared.run(command)
+        let result = try await ProcessSpawner.shared.run(SluiceCommand.command(arguments + ["--output", "json"], on: migrated))
         #expect(result.status == .exited(status), "\(arguments): \(result.output)")
         return JSONValue(result.output)
     }
@@ -44,8 +42,7 @@ import Testing
 
     /// What the operator is told beside the JSON.
     private func told(_ arguments: String...) async throws -> String {
-        let environment = ["DATABASE_ADMIN_URL": migrated.adminURL, "PATH": "/usr/bin:/bin"]
-        let run = try await ProcessSpawner.shared.run(ChildCommand(try BuiltProgram.path("sluice"), arguments, environment: environment))
+        let run = try await ProcessSpawner.shared.run(SluiceCommand.command(arguments, on: migrated))
         #expect(run.status == .exited(0), "\(arguments): \(run.output)")
         return run.output
     }

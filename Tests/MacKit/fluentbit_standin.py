@@ -166,9 +166,9 @@ class Tail:
 
     def __init__(self, section: Section, parser: Parser) -> None:
         self.patterns, self.parser = one(section, "path").split(","), parser
-        self.longest = self.bytes(one(section, "buffer_max_size", "32k"))
+        self.longest = self.scaled(one(section, "buffer_max_size", "32k"), {"k": 1024, "m": 1 << 20})
         self.rotate_wait = float(one(section, "rotate_wait", "5"))
-        self.ignore_older = self.seconds(one(section, "ignore_older", "0"))
+        self.ignore_older = self.scaled(one(section, "ignore_older", "0"), {"s": 1, "m": 60, "h": 3_600, "d": 86_400})
         self.skips_long = is_on(one(section, "skip_long_lines", "off"))
         self.database = sqlite3.connect(one(section, "db"))
         self.database.execute("CREATE TABLE IF NOT EXISTS in_tail_files (inode INTEGER PRIMARY KEY, name TEXT, offset INTEGER)")
@@ -176,12 +176,8 @@ class Tail:
         self.rotated: dict[int, float] = {}
 
     @staticmethod
-    def bytes(text: str) -> int:
-        return int(text[:-1]) * {"k": 1024, "m": 1 << 20}[text[-1].lower()] if text[-1].isalpha() else int(text)
-
-    @staticmethod
-    def seconds(text: str) -> int:
-        return int(text[:-1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[text[-1].lower()] if text[-1].isalpha() else int(text)
+    def scaled(text: str, units: dict[str, int]) -> int:
+        return int(text[:-1]) * units[text[-1].lower()] if text[-1].isalpha() else int(text)
 
     def discover(self) -> None:
         named: dict[int, str] = {}

@@ -84,7 +84,7 @@ trim_logs() {
 # Without a log the logger can write nothing, and makes none. Appended to: newsyslog may be making it now.
 make_log() {
     if [ ! -e "$events" ] && [ -d "${events%/*}" ] && (: >> "$events") 2> /dev/null; then
-        chown root:everyone "$events" 2> /dev/null || true
+        chown root:everyone "$events" 2> /dev/null
         chmod 664 "$events"
     fi
 }

@@ -19,7 +19,7 @@ struct Instant: ExpressibleByArgument, Sendable {
         if let time = Timestamp(rfc3339: text) ?? Timestamp(rfc3339: text + "T00:00:00Z") {
             self.time = time
         } else if let span = TimeSpan(argument: text) {
-            time = Timestamp(microsecondsSince1970: now.microsecondsSince1970 - span.seconds * 1_000_000)
+            time = now.adding(seconds: -span.seconds)
         } else {
             return nil
         }

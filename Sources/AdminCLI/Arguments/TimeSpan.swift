@@ -24,7 +24,7 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible, Sendable {
     var duration: Duration { .seconds(seconds) }
 
     /// The time so long after now.
-    var fromNow: Timestamp { Timestamp(microsecondsSince1970: Timestamp.now().microsecondsSince1970 + seconds * 1_000_000) }
+    var fromNow: Timestamp { Timestamp.now().adding(seconds: seconds) }
 
     var description: String {
         guard let unit = Self.units.first(where: { seconds % $0.seconds == 0 }) else { return "\(seconds)s" }

@@ -46,7 +46,7 @@ struct KeyCreate: AsyncParsableCommand {
     func run() async throws {
         let (key, bound) = try await AdminSettings().administer { administration in
             // First: once there is a key, nothing may keep it from being shown.
-            let bound = try await administration.sources(tenant: tenant).first { $0.slug == source }
+            let bound = kind == .hook ? try await administration.sources(tenant: tenant).first { $0.slug == source } : nil
             let key = try await administration.createKey(
                 tenant: tenant,
                 kind: kind,
@@ -58,7 +58,7 @@ struct KeyCreate: AsyncParsableCommand {
         }
         try options.print(NewKey(key: key.text, id: key.id.text, kind: kind.rawValue, source: source, name: name))
         NewKey.remind(options)
-        if kind == .hook { bound?.warnOfLostRefusals(tenant: tenant) }
+        bound?.warnOfLostRefusals(tenant: tenant)
     }
 }
 

@@ -26,13 +26,6 @@ enum MaintenanceSchedule: Sendable {
     }
 }
 
-extension Timestamp {
-    fileprivate func adding(seconds: Int64) -> Timestamp {
-        let (sum, overflow) = microsecondsSince1970.addingReportingOverflow(seconds * 1_000_000)
-        return overflow ? self : Timestamp(microsecondsSince1970: sum)
-    }
-}
-
 /// Something that has to be done now and then, by one daemon of all.
 struct MaintenanceTask: Sendable {
     let name: String

@@ -55,7 +55,7 @@ extension Administration {
             let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
             let source = try connection.findSource(slug, of: tenant, deadline: deadline)
             guard source.profile != profile else { return source }
-            _ = try connection.execute(
+            let changed = try connection.execute(
                 UpdateSourceProfile(tenant: tenant.id, source: source.id, profile: profile),
                 deadline: deadline
             )
@@ -65,7 +65,7 @@ extension Administration {
                 RecordAct(tenant: tenant.id, actor: actor, action: "source.profile", target: slug, detail: changes.json),
                 deadline: deadline
             )
-            return try connection.findSource(slug, of: tenant, deadline: deadline)
+            return changed.first ?? source
         }
     }
 
@@ -137,7 +137,7 @@ struct ListSources: Statement {
 
 struct UpdateSourceProfile: Statement {
     static let name = "update_source_profile"
-    static let sql = "UPDATE sluice.sources SET profile = $3 WHERE tenant_id = $1 AND source_id = $2"
+    static let sql = "UPDATE sluice.sources SET profile = $3 WHERE tenant_id = $1 AND source_id = $2 RETURNING \(sourceColumns)"
 
     let tenant: TenantID
     let source: SourceID
@@ -149,5 +149,5 @@ struct UpdateSourceProfile: Statement {
         bindings.append(profile.rawValue)
     }
 
-    static func decode(_ row: Row) throws(PostgresError) {}
+    static func decode(_ row: Row) throws(PostgresError) -> SourceRecord { try decodeSource(row) }
 }

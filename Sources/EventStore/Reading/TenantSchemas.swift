@@ -34,12 +34,9 @@ package struct TenantSchemas: Sendable {
 
     /// By schema: the fields of its newest version, with their types' names.
     package var fieldTypes: [String: [String: String]] {
-        let documents = histories.map(\.newest.document)
-        return Dictionary(
-            documents.map { document in
-                (document.name, Dictionary(document.fields.map { ($0.name, $0.type.rawValue) }) { first, _ in first })
-            }
-        ) { first, _ in first }
+        histories.map(\.newest.document).reduce(into: [:]) { types, document in
+            for field in document.fields { types[document.name, default: [:]][field.name] = field.type.rawValue }
+        }
     }
 
     /// Makes a filter ready for all schemas that have its field.

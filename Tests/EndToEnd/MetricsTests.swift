@@ -169,7 +169,7 @@ import Testing
         let scene = try await Scene.make()
         for second in 0..<3 { _ = try await scene.server.post(scene.hookPath, Webhook.body(secondsLater: Int64(second))) }
         let folder = try makeTestFolder("prometheus")
-        let port = try RunningServer.freePort()
+        let port = try FreePort.find()
         let rules = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "deploy/prometheus/alerts.yml").path(percentEncoded: false)
         let configuration = """

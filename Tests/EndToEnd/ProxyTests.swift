@@ -31,7 +31,7 @@ struct RunningProxy: Sendable {
         adapting adapt: @Sendable (String) -> String = { $0 }
     ) async throws -> RunningProxy {
         let folder = try makeTestFolder(kind.rawValue)
-        let port = try RunningServer.freePort()
+        let port = try FreePort.find()
         var text = adapt(try Repository.text(kind.file))
         let (one, two) = (servers[0], servers.last ?? servers[0])
         text = text.replacing("127.0.0.1:8080", with: "127.0.0.1:\(one)").replacing("127.0.0.1:8081", with: "127.0.0.1:\(two)")
@@ -50,7 +50,7 @@ struct RunningProxy: Sendable {
             text = text.replacing("bind :80 ", with: "bind 127.0.0.1:\(port) ")
         case .caddy:
             // Without certificates, which only somebody outside can give.
-            text = text.replacing("http:// {", with: "http://:\(try RunningServer.freePort()) {\n\tbind 127.0.0.1")
+            text = text.replacing("http:// {", with: "http://:\(try FreePort.find()) {\n\tbind 127.0.0.1")
             text = text.replacing("{$PUBLIC_NAME} {", with: "http://:\(port) {\n\tbind 127.0.0.1")
         }
         let file = "\(folder)/configuration"

@@ -32,8 +32,8 @@ final class RunningServer: Sendable {
                 configuration: HTTPClient.Configuration(tlsConfiguration: try TLSConnection.configuration(trusting: authority))
             )
         }
-        let port = try freePort()
-        let adminPort = try freePort()
+        let port = try FreePort.find()
+        let adminPort = try FreePort.find()
         let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(
             percentEncoded: false
         )
@@ -197,8 +197,6 @@ final class RunningServer: Sendable {
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         return address
     }
-
-    static func freePort() throws -> Int { try FreePort.find() }
 }
 
 /// Enough of JSON for expectations.

@@ -25,7 +25,7 @@ import Testing
     }
 
     private func start(home: String, port: Int? = nil) async throws -> Run {
-        let port = try port ?? RunningServer.freePort()
+        let port = try port ?? FreePort.find()
         let log = "\(home).\(UInt32.random(in: 0 ..< .max)).log"
         let process = try await ProcessSpawner.shared.spawn(
             ChildCommand(
@@ -162,7 +162,7 @@ import Testing
     @Test func keepsEverythingInTheFolderItIsStartedIn() async throws {
         let folder = "\(try makeHome()) with a space"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
-        var environment = Self.environment(home: "", port: try RunningServer.freePort())
+        var environment = Self.environment(home: "", port: try FreePort.find())
         environment["SLUICE_HOME"] = nil
         let log = "\(folder).log"
         let process = try await ProcessSpawner.shared.spawn(

@@ -44,12 +44,18 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
-    """Below those that outgoing connections take."""
+    """Below those that outgoing connections take; never the same one twice."""
     while True:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", random.randrange(20000, 32000)))
-            return int(probe.getsockname()[1])
+            port = int(probe.getsockname()[1])
+            if port not in _handed_out:
+                _handed_out.add(port)
+                return port
 
 
 def until(what: str, condition: Callable[[], Any], patience: float = 90) -> Any:

@@ -120,8 +120,10 @@ import Testing
         try old.make()
         try old.begin("20200101T000000Z")
         try FileManager.default.setAttributes([.modificationDate: Date.distantPast], ofItemAtPath: "\(old.path)/20200101T000000Z")
-        let first = try await tool.run("maintain", "--once")
+        let first = try await tool.run("maintain", "--once", "--output", "json")
         #expect(first.status == .exited(0), "\(first.output)")
+        let lines = first.output.split(separator: "\n").map { try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
+        #expect(!lines.isEmpty && lines.allSatisfy { $0?["message"] is String }, "\(first.output)")
         let names = try old.backups().map(\.name)
         #expect(names.count == 1 && names.first != "20200101T000000Z", "one was made, and what never came to its end went")
         let tasks = "SELECT string_agg(task, ' ' ORDER BY task) FROM maintenance WHERE succeeded_at = started_at AND runs = 1"

@@ -69,8 +69,8 @@ import Testing
         for log in logs {
             var isGreeting = false
             let lines = ((try? String(contentsOfFile: log, encoding: .utf8)) ?? "").split(separator: "\n").filter { line in
-                if line.hasPrefix("Sluice is up at") { isGreeting = true }
-                defer { if line.hasPrefix("  admin ") { isGreeting = false } }
+                if line.hasPrefix("Sluice is up at") || line == "{" { isGreeting = true }
+                defer { if line.hasPrefix("  admin ") || line == "}" { isGreeting = false } }
                 return !isGreeting
             }
             TestRun.keep(text: lines.joined(separator: "\n"), as: "sluice-up.log")
@@ -159,7 +159,7 @@ import Testing
         try discard(homes: [home], logs: [run.log])
     }
 
-    @Test func keepsEverythingInTheFolderItIsStartedIn() async throws {
+    @Test func keepsEverythingInTheFolderItIsStartedInAndGreetsProgramsInJSON() async throws {
         let folder = "\(try makeHome()) with a space"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
         var environment = Self.environment(home: "", port: try FreePort.find())
@@ -168,7 +168,7 @@ import Testing
         let process = try await ProcessSpawner.shared.spawn(
             ChildCommand(
                 try BuiltProgram.path("sluice"),
-                ["up"],
+                ["up", "--output", "json"],
                 environment: environment,
                 directory: folder,
                 output: .appended(to: log),
@@ -176,10 +176,16 @@ import Testing
             )
         )
         let isUp = try await eventually(within: .seconds(60)) {
-            process.status != nil || (try? String(contentsOfFile: log, encoding: .utf8))?.contains("Sluice is up") == true
+            process.status != nil || (try? String(contentsOfFile: log, encoding: .utf8))?.contains("\n}\n") == true
         }
-        #expect(isUp && process.status == nil, "\((try? String(contentsOfFile: log, encoding: .utf8)) ?? "")")
-        #expect(FileManager.default.fileExists(atPath: "\(folder)/.sluice/demo.json"))
+        let said = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        #expect(isUp && process.status == nil, "\(said)")
+        let greeting = JSONValue(said.split(separator: "\n").drop { $0 != "{" }.prefix { $0 != "}" }.joined() + "}")
+        let demo = JSONValue((try? String(contentsOfFile: "\(folder)/.sluice/demo.json", encoding: .utf8)) ?? "")
+        #expect(
+            greeting.keys == demo.keys && greeting["hook_url"].string?.isEmpty == false
+                && greeting["hook_url"].string == demo["hook_url"].string
+        )
         #expect(await process.terminate(grace: .seconds(20)) == .exited(0))
         try discard(homes: ["\(folder)/.sluice"], logs: [log])
         for path in [folder, folder.replacing(" with a space", with: "")] { try? FileManager.default.removeItem(atPath: path) }

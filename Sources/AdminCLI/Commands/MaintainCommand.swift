@@ -23,7 +23,7 @@ struct MaintainCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = AdminSettings()
-        let format = settings.text("log.format") ?? "text"
+        let format = settings.text("log.format")?.lowercased() ?? "text"
         guard ["text", "json"].contains(format) else { throw Failure("LOG_FORMAT is text or json", exitCode: Failure.askedWrongly) }
         let tasks = try MaintenanceTasks(
             settings: settings,
@@ -34,7 +34,7 @@ struct MaintainCommand: AsyncParsableCommand {
         let maintainer = Maintainer(
             connect: { try await settings.connect() },
             tasks: tasks,
-            log: MaintenanceOutput(isJSON: format == "json")
+            log: MaintenanceOutput(isJSON: format == "json" || options.output == .json)
         )
         if once {
             try await runOnce(maintainer, settings)

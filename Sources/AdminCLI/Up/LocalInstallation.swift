@@ -32,13 +32,15 @@ actor LocalInstallation {
     }
 
     /// Starts everything, says so, and watches it. Returns only with an error that cannot be mended by starting again.
-    func run() async throws -> any Error {
+    ///
+    /// - Parameter greet: says that all is running.
+    func run(greet: @Sendable (DemoFile) throws -> Void) async throws -> any Error {
         try await cluster.start()
         let demo = try await prepareDatabase()
         try demo.write(home)
         try await startAPI()
         try await waitUntilListening()
-        Console.current.output(Greeting.text(demo, home: home))
+        try greet(demo)
         return await withTaskGroup(of: (any Error)?.self) { group in
             group.addTask { await self.keepAPIRunning() }
             group.addTask { await self.keepPostgresRunning() }

@@ -31,13 +31,20 @@ struct Up: AsyncParsableCommand {
         // Trapped before anything is started, so that nothing started is left running.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let installation = try await LocalInstallation(home: home, listen: listen, environment: environment)
+        let options = options
         let outcome = await withTaskGroup(of: Result<Void, any Error>.self) { group in
             group.addTask {
                 for await _ in signals { break }
                 return .success(())
             }
             group.addTask {
-                do { return .failure(try await installation.run()) } catch { return .failure(error) }
+                do {
+                    return .failure(
+                        try await installation.run { demo in try options.print(demo) { Greeting.text($0, home: home) } }
+                    )
+                } catch {
+                    return .failure(error)
+                }
             }
             let first = await group.next() ?? .success(())
             group.cancelAll()

@@ -25,6 +25,7 @@ package struct Rejection: Error, Hashable, Sendable {
         case unknownSource = "unknown_source"
         case idReused = "id_reused"
         case monthUnavailable = "month_unavailable"
+        case unstorable
     }
 
     package let code: Code

@@ -111,7 +111,7 @@ extension Problem {
         if let state = Self.rateLimit { headers[state] = "\(name);r=0;t=\(refusal.retryAfter)" }
         self.init(
             .tooManyRequests,
-            "over_limit",
+            .overLimit,
             "This tenant's limit \(refusal.limit.rawValue) (\(refusal.quota)) is reached; keep what you sent and try again.",
             headers: headers
         )

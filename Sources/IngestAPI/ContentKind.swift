@@ -18,7 +18,7 @@ struct ContentKind: Sendable {
     init(type header: String?, encoding: String?, anyType: Bool) throws {
         let type = Self.mediaType(header ?? "")
         guard anyType || Self.isTaken(type) else {
-            throw Problem(.unsupportedMediaType, "unsupported_type", "This takes application/json and application/x-ndjson.")
+            throw Problem(.unsupportedMediaType, .unsupportedType, "This takes application/json and application/x-ndjson.")
         }
         framing = type != "application/json" && Self.lineTypes.contains(type) ? .lines : .any
         guard let encoding else {
@@ -28,7 +28,7 @@ struct ContentKind: Sendable {
         switch encoding.lowercased() {
         case "identity", "": isGzip = false
         case "gzip", "x-gzip": isGzip = true
-        default: throw Problem(.unsupportedMediaType, "unsupported_encoding", "This takes gzip and no other encoding.")
+        default: throw Problem(.unsupportedMediaType, .unsupportedEncoding, "This takes gzip and no other encoding.")
         }
     }
 

@@ -34,7 +34,7 @@ struct Doorkeeper: Sendable {
         guard let address, let wait = failures.fail(from: address, now: .now) else { return .unauthenticated }
         return Problem(
             .tooManyRequests,
-            "too_many_failures",
+            .tooManyFailures,
             "Too many wrong credentials came from this address; one that holds is still taken.",
             headers: [.retryAfter: String(wait)]
         )

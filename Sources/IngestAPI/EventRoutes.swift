@@ -21,7 +21,7 @@ struct EventRoutes: Sendable {
         if let cursor = try parameters.text("cursor") {
             after = codec.decode(cursor, tenant: grant.tenant, filter: filter)
             guard after != nil else {
-                throw Problem(.badRequest, "invalid_cursor", "This cursor was changed, or belongs to other filters.")
+                throw Problem(.badRequest, .invalidCursor, "This cursor was changed, or belongs to other filters.")
             }
         }
         let page = try await reader.page(
@@ -69,7 +69,7 @@ struct EventRoutes: Sendable {
 
     func one(_ request: Request, context: APIContext, grant: Grant) async throws -> Response {
         try request.refuseQueryParameters()
-        let absent = Problem(.notFound, "no_such_event", "There is no such event.")
+        let absent = Problem(.notFound, .noSuchEvent, "There is no such event.")
         guard let id = context.parameters.get("id").flatMap({ EventID($0) }) else { throw absent }
         let event = try await reader.event(
             id,

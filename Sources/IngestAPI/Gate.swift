@@ -111,13 +111,13 @@ struct Gate: Sendable {
             switch error {
             case .unauthenticated: throw doorkeeper.refusal(from: context.clientAddress)
             case .missingScope(let scope):
-                throw Problem(.forbidden, "missing_scope", "This credential lacks the scope \(scope.rawValue).")
+                throw Problem(.forbidden, .missingScope, "This credential lacks the scope \(scope.rawValue).")
             case .suspended(let grant) where scope == .ingest || scope == .hook:
                 throw Withheld(outcome: .suspended, grant: grant, problem: .suspended)
             case .suspended: throw Problem.suspended
             case .expiredHeld(let grant): throw Withheld(outcome: .heldCredential, grant: grant, problem: .expired)
             case .twoTenants:
-                throw Problem(.badRequest, "two_tenants", "This request carries credentials of two tenants.")
+                throw Problem(.badRequest, .twoTenants, "This request carries credentials of two tenants.")
             case .unavailable(let cause):
                 throw unavailable(cause, context)
             }
@@ -144,10 +144,10 @@ struct Withheld: Error {
 }
 
 extension Problem {
-    static let suspended = Problem(.forbidden, "suspended", "This tenant is suspended.")
+    static let suspended = Problem(.forbidden, .suspended, "This tenant is suspended.")
     fileprivate static let expired = Problem(
         .tooManyRequests,
-        "credential_expired",
+        .credentialExpired,
         "The token has expired; keep what you sent and try again with a new one."
     )
 }

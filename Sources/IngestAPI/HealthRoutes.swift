@@ -16,10 +16,10 @@ struct HealthRoutes: Sendable {
 
     func readyz(_ request: Request, context: APIContext) async throws -> Response {
         if closing.isUp {
-            throw Problem(.serviceUnavailable, "closing", "This server is shutting down.", headers: [.retryAfter: "1"])
+            throw Problem(.serviceUnavailable, .closing, "This server is shutting down.", headers: [.retryAfter: "1"])
         }
         if let trouble = try await probe.trouble() {
-            throw Problem(.serviceUnavailable, "not_ready", trouble, headers: [.retryAfter: "1"])
+            throw Problem(.serviceUnavailable, .notReady, trouble, headers: [.retryAfter: "1"])
         }
         var json = JSONWriter()
         json.object { $0.member("status", "ready") }

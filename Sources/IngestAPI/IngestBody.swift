@@ -79,13 +79,13 @@ struct IngestBody {
 
     private static let tooLarge = Problem(
         .contentTooLarge,
-        "too_large",
+        .tooLarge,
         "The body is larger than this server takes, as it is or uncompressed.",
         headers: [.connection: "close"]
     )
     private static let notGzip = Problem(
         .badRequest,
-        "invalid_gzip",
+        .invalidGzip,
         "The body is not one whole gzip member.",
         headers: [.connection: "close"]
     )

@@ -156,7 +156,7 @@ struct IngestRoutes: Sendable {
                 throw Problem.unavailable()
             }
             guard slug == nil || slug == source.slug else {
-                throw Problem(.forbidden, "other_source", "This credential is bound to another source.")
+                throw Problem(.forbidden, .otherSource, "This credential is bound to another source.")
             }
             return (source, false)
         }
@@ -182,7 +182,7 @@ struct IngestRoutes: Sendable {
         switch try QueryParameters(request, allowed: ["on_invalid"]).text("on_invalid") {
         case nil, "quarantine": return false
         case "reject": return true
-        default: throw Problem(.badRequest, "invalid_parameter", "The parameter on_invalid is quarantine or reject.")
+        default: throw Problem(.badRequest, .invalidParameter, "The parameter on_invalid is quarantine or reject.")
         }
     }
 
@@ -190,7 +190,7 @@ struct IngestRoutes: Sendable {
     private static func requestID(_ request: Request) throws -> String? {
         guard let id = idHeaders.lazy.compactMap({ request.headers[$0] }).first else { return nil }
         guard (1...255).contains(id.utf8.count) else {
-            throw Problem(.badRequest, "invalid_request_id", "Idempotency-Key and webhook-id have 1 to 255 characters.")
+            throw Problem(.badRequest, .invalidRequestID, "Idempotency-Key and webhook-id have 1 to 255 characters.")
         }
         return id
     }

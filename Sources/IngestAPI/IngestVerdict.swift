@@ -29,10 +29,10 @@ struct IngestVerdict: Sendable {
         }
         let reason = first.reason
         if reason.code == Rejection.Code.tooLarge.rawValue {
-            let problem = Problem(.contentTooLarge, reason.code, reason.detail)
+            let problem = Problem(.contentTooLarge, reason)
             return profile.reply(to: .tooLarge, problem: problem, requestID: requestID)
         }
-        let problem = Problem(.unprocessableContent, reason.code, reason.detail, pointer: reason.pointer)
+        let problem = Problem(.unprocessableContent, reason)
         return profile.reply(to: .unacceptableSingle, tally: tally, problem: problem, requestID: requestID)
     }
 }

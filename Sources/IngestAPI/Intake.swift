@@ -118,7 +118,7 @@ struct Intake: Sendable {
     mutating func flush(all: Bool) async throws {
         if context.rejectsInvalid {
             guard tally.received <= Self.maximumRejectable, pendingBytes <= Self.maximumRejectableBytes else {
-                throw Problem(.contentTooLarge, "too_many_records", "on_invalid=reject takes at most 10,000 records, 16 MiB in all.")
+                throw Problem(.contentTooLarge, .tooManyRecords, "on_invalid=reject takes at most 10,000 records, 16 MiB in all.")
             }
             guard all else { return }
             guard tally.refused == 0 else {

@@ -1,18 +1,28 @@
 import EventCore
+import EventStore
 import HTTPTypes
 import NIOCore
 
 /// An error as a client sees it: `application/problem+json` (RFC 9457). Short, and nothing of the payload in it.
 struct Problem: Error, Sendable {
     var status: HTTPResponse.Status
-    /// Stable: what a program may switch on.
+    /// Stable: what a program may switch on. One of `Code`, or of a record's `Rejection.Code`.
     let code: String
     let detail: String
     /// JSON Pointer (RFC 6901) to what is wrong in the body.
     var pointer: String?
     var headers: HTTPFields = [:]
 
-    init(_ status: HTTPResponse.Status, _ code: String, _ detail: String, pointer: String? = nil, headers: HTTPFields = [:]) {
+    init(_ status: HTTPResponse.Status, _ code: Code, _ detail: String, pointer: String? = nil, headers: HTTPFields = [:]) {
+        self.init(status, code: code.rawValue, detail, pointer: pointer, headers: headers)
+    }
+
+    /// What is wrong with a request's only record.
+    init(_ status: HTTPResponse.Status, _ reason: QuarantineReason) {
+        self.init(status, code: reason.code, reason.detail, pointer: reason.pointer)
+    }
+
+    private init(_ status: HTTPResponse.Status, code: String, _ detail: String, pointer: String? = nil, headers: HTTPFields = [:]) {
         self.status = status
         self.code = code
         self.detail = detail
@@ -23,7 +33,7 @@ struct Problem: Error, Sendable {
     /// One body for every cause, so that nothing is learnt from it.
     static let unauthenticated = Problem(
         .unauthorized,
-        "unauthenticated",
+        .unauthenticated,
         "A valid credential is needed.",
         headers: [.wwwAuthenticate: "Bearer"]
     )
@@ -31,12 +41,12 @@ struct Problem: Error, Sendable {
     /// Sent again it would be refused again.
     var isSendersFault: Bool { (400..<500).contains(status.code) && status != .tooManyRequests }
 
-    static let notFound = Problem(.notFound, "not_found", "There is nothing at this address.")
+    static let notFound = Problem(.notFound, .notFound, "There is nothing at this address.")
 
     static func unavailable(retryAfter: Int = 5) -> Problem {
         Problem(
             .serviceUnavailable,
-            "unavailable",
+            .unavailable,
             "This cannot be done now; keep what you sent and try again.",
             headers: [.retryAfter: String(retryAfter)]
         )
@@ -66,11 +76,6 @@ struct Problem: Error, Sendable {
 extension Problem {
     /// A record that is not acceptable: 400 when it is not JSON at all, 422 otherwise.
     init(_ rejection: Rejection) {
-        self.init(
-            rejection.isMalformed ? .badRequest : .unprocessableContent,
-            rejection.code.rawValue,
-            rejection.detail,
-            pointer: rejection.pointer
-        )
+        self.init(rejection.isMalformed ? .badRequest : .unprocessableContent, QuarantineReason(rejection))
     }
 }

@@ -55,21 +55,21 @@ struct ProblemMiddleware: RouterMiddleware {
         case let problem as Problem:
             return problem
         case is NIOTooManyBytesError:
-            return Problem(.contentTooLarge, "too_large", "The body is larger than this server takes.")
+            return Problem(.contentTooLarge, .tooLarge, "The body is larger than this server takes.")
         case _ where Self.isConnectionFault(error):
-            return Problem(.badRequest, "broken_body", "The request's body broke off, or is not HTTP.", headers: [.connection: "close"])
+            return Problem(.badRequest, .brokenBody, "The request's body broke off, or is not HTTP.", headers: [.connection: "close"])
         case is PostgresError, is StoreError, is SchemaError:
             context.logger.error("The database failed a request", metadata: Self.metadata(error, context))
             return .unavailable()
         case let error as any HTTPResponseError where error.status == .notFound:
             return .notFound
         case let error as any HTTPResponseError:
-            return Problem(error.status, "http_error", error.status.reasonPhrase)
+            return Problem(error.status, .httpError, error.status.reasonPhrase)
         case is CancellationError:
             return .unavailable()
         default:
             context.logger.error("A request failed", metadata: Self.metadata(error, context))
-            return Problem(.internalServerError, "internal_error", "Something went wrong on this side; nothing was acknowledged.")
+            return Problem(.internalServerError, .internalError, "Something went wrong on this side; nothing was acknowledged.")
         }
     }
 }

@@ -93,7 +93,7 @@ struct QuarantineRoutes: Sendable {
     ) throws -> EventPosition? {
         guard let cursor = try parameters.text("cursor") else { return nil }
         guard let position = codec.decode(cursor, tenant: grant.tenant, filter: filter.cursorFilter) else {
-            throw Problem(.badRequest, "invalid_cursor", "This cursor was changed, or belongs to other filters.")
+            throw Problem(.badRequest, .invalidCursor, "This cursor was changed, or belongs to other filters.")
         }
         return position
     }

@@ -10,12 +10,12 @@ struct QueryParameters: Sendable {
         for pair in (request.uri.query ?? "").split(separator: "&") {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = Self.decode(parts[0]), let value = Self.decode(parts.count > 1 ? parts[1] : "") else {
-                throw Problem(.badRequest, "invalid_parameter", "The query is not percent-encoded UTF-8.")
+                throw Problem(.badRequest, .invalidParameter, "The query is not percent-encoded UTF-8.")
             }
             guard allowed.contains(name) else {
                 throw Problem(
                     .badRequest,
-                    "unknown_parameter",
+                    .unknownParameter,
                     "Unknown parameter: \(Self.presentable(name))."
                 )
             }
@@ -51,7 +51,7 @@ struct QueryParameters: Sendable {
     }
 
     private static func invalid(_ name: String, _ why: String) -> Problem {
-        Problem(.badRequest, "invalid_parameter", "The parameter \(name) \(why).")
+        Problem(.badRequest, .invalidParameter, "The parameter \(name) \(why).")
     }
 
     /// Nil when an escape is cut or the bytes are not UTF-8.

@@ -204,7 +204,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func answerTooSlow(_ context: ChannelHandlerContext) {
-        let reply = Problem(.requestTimeout, "too_slow", "The body did not come in time.").reply(requestID: nil)
+        let reply = Problem(.requestTimeout, .tooSlow, "The body did not come in time.").reply(requestID: nil)
         var head = HTTPResponseHead(reply)
         head.headers.add(name: "connection", value: "close")
         context.write(wrapOutboundOut(.head(head)), promise: nil)

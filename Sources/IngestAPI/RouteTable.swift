@@ -87,7 +87,7 @@ extension Router<APIContext> {
                 on(RouterPath(path), method: method) { _, _ -> Response in
                     throw Problem(
                         .methodNotAllowed,
-                        "method_not_allowed",
+                        .methodNotAllowed,
                         "This address takes \(allow).",
                         headers: [.allow: allow]
                     )

@@ -46,7 +46,7 @@ struct SchemaRoutes: Sendable {
         guard document.name == context.parameters.get("name") else {
             throw Problem(
                 .unprocessableContent,
-                "schema_name_mismatch",
+                .schemaNameMismatch,
                 "The document is schema `\(document.name)`, and the address names another.",
                 pointer: "/schema"
             )
@@ -68,10 +68,10 @@ struct SchemaRoutes: Sendable {
             return Reply.json(json.buffer).response
         } catch let error as StoreError {
             switch error.code {
-            case .breaking: throw Problem(.conflict, "breaking_change", "\(Self.reasons(error)) ?allow_breaking=1 applies it all the same.")
-            case .invalid: throw Problem(.unprocessableContent, "invalid_schema", error.description)
-            case .exhausted: throw Problem(.conflict, "slots_exhausted", error.description)
-            case .full: throw Problem(.conflict, "schema_limit", error.description)
+            case .breaking: throw Problem(.conflict, .breakingChange, "\(Self.reasons(error)) ?allow_breaking=1 applies it all the same.")
+            case .invalid: throw Problem(.unprocessableContent, .invalidSchema, error.description)
+            case .exhausted: throw Problem(.conflict, .slotsExhausted, error.description)
+            case .full: throw Problem(.conflict, .schemaLimit, error.description)
             default: throw error
             }
         }
@@ -85,12 +85,12 @@ struct SchemaRoutes: Sendable {
         let type = (request.headers[.contentType] ?? "").prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         let isJSON = type == "application/json" || type.hasSuffix("+json")
         guard isJSON || ["", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"].contains(type) else {
-            throw Problem(.unsupportedMediaType, "unsupported_type", "This takes application/yaml and application/json.")
+            throw Problem(.unsupportedMediaType, .unsupportedType, "This takes application/yaml and application/json.")
         }
         let body = try await request.body.collect(upTo: Self.largestDocument)
         let bytes = Array(body.readableBytesView)
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw Problem(.badRequest, "invalid_schema", "The document is not UTF-8.")
+            throw Problem(.badRequest, .invalidSchema, "The document is not UTF-8.")
         }
         if isJSON {
             var tape = JSONTape()
@@ -103,7 +103,7 @@ struct SchemaRoutes: Sendable {
         do {
             return try SchemaDocument(yaml: text)
         } catch {
-            throw Problem(.unprocessableContent, "invalid_schema", error.description)
+            throw Problem(.unprocessableContent, .invalidSchema, error.description)
         }
     }
 }
@@ -134,7 +134,7 @@ extension QueryParameters {
         switch try text(name) {
         case nil, "0", "false": return false
         case "1", "true": return true
-        default: throw Problem(.badRequest, "invalid_parameter", "The parameter \(name) is 1 or 0.")
+        default: throw Problem(.badRequest, .invalidParameter, "The parameter \(name) is 1 or 0.")
         }
     }
 }

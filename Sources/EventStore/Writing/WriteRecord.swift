@@ -39,11 +39,7 @@ package struct QuarantineReason: Sendable, Hashable {
 }
 
 extension QuarantineReason {
-    static let unstorable = QuarantineReason(
-        code: "unstorable",
-        pointer: nil,
-        detail: "the database cannot hold one of the record's values"
-    )
+    static let unstorable = QuarantineReason(.init(.unstorable, "the database cannot hold one of the record's values"))
     static let idReused = QuarantineReason(.init(.idReused, "another record came with the same id and other content"))
     static let monthUnavailable = QuarantineReason(.init(.monthUnavailable, "as many months exist as there may be"))
     static let timestampOutOfRange = QuarantineReason(.init(.timestampOutOfRange, "the tenant does not keep the event's month"))

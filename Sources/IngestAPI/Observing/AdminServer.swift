@@ -59,7 +59,7 @@ struct MetricsPage: HTTPResponder {
     func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
         guard request.uri.path == "/metrics" else { return Problem.notFound.reply(requestID: nil).response }
         guard request.method == .get || request.method == .head else {
-            let problem = Problem(.methodNotAllowed, "method_not_allowed", "This address takes GET, HEAD.", headers: [.allow: "GET, HEAD"])
+            let problem = Problem(.methodNotAllowed, .methodNotAllowed, "This address takes GET, HEAD.", headers: [.allow: "GET, HEAD"])
             return problem.reply(requestID: nil).response
         }
         let headers: HTTPFields = [.contentType: "text/plain; version=0.0.4; charset=utf-8"]

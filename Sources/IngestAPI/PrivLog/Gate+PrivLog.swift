@@ -13,9 +13,9 @@ extension Gate {
         do {
             grant = try await self.grant(PresentedCredentials(headers: Credential.all(in: request)), for: scope, context: context)
         } catch let problem as Problem where problem.status == .unauthorized {
-            throw Problem(.forbidden, "unauthenticated", "A valid credential is needed.")
+            throw Problem(.forbidden, .unauthenticated, "A valid credential is needed.")
         } catch is Withheld {
-            throw Problem(.forbidden, "unauthenticated", "A valid credential is needed.")
+            throw Problem(.forbidden, .unauthenticated, "A valid credential is needed.")
         }
         return try await admission.reading(grant, context: context) { try await handler(request, context, grant) }
     }

@@ -72,7 +72,7 @@ struct PrivLogReads: Sendable {
     /// PrivLog's status for a parameter that is missing or of the wrong type.
     private static func time(_ name: String, _ parameters: QueryParameters) throws -> Timestamp {
         guard let text = try parameters.text(name), let time = Timestamp(rfc3339: text) else {
-            throw Problem(.unprocessableContent, "invalid_parameter", "The parameter \(name) is a time like 2026-11-07T00:00:00.")
+            throw Problem(.unprocessableContent, .invalidParameter, "The parameter \(name) is a time like 2026-11-07T00:00:00.")
         }
         return time
     }

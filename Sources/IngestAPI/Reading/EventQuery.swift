@@ -42,7 +42,7 @@ struct EventQuery: Sendable {
                 do {
                     _ = try schemas.query(filter)
                 } catch let error as StoreError {
-                    throw Problem(.badRequest, "invalid_parameter", "The parameter \(parameter): \(error.description).")
+                    throw Problem(.badRequest, .invalidParameter, "The parameter \(parameter): \(error.description).")
                 }
                 filters.append(filter)
             }
@@ -67,7 +67,7 @@ extension QueryParameters {
         guard let text = try text(name) else { return nil }
         guard let value = Choice(rawValue: text) else {
             let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Problem(.badRequest, "invalid_parameter", "The parameter \(name) is one of: \(words).")
+            throw Problem(.badRequest, .invalidParameter, "The parameter \(name) is one of: \(words).")
         }
         return value
     }

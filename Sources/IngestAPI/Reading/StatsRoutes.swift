@@ -14,7 +14,7 @@ struct StatsRoutes: Sendable {
         let value = try Self.value(query)
         let most = try query.parameters.integer("limit", in: 1...1000) ?? 10
         guard query.filter.order == .newestFirst else {
-            throw Problem(.badRequest, "invalid_parameter", "The newest events are counted first: order=asc has no meaning here.")
+            throw Problem(.badRequest, .invalidParameter, "The newest events are counted first: order=asc has no meaning here.")
         }
         let counts = try await reader.counts(
             of: grant.tenant,
@@ -46,7 +46,7 @@ struct StatsRoutes: Sendable {
         case "machine": return .machine
         case let name?:
             guard query.schemas.fieldNames.contains(name) else {
-                throw Problem(.badRequest, "invalid_parameter", "The parameter top is type, actor, machine or a field of a schema.")
+                throw Problem(.badRequest, .invalidParameter, "The parameter top is type, actor, machine or a field of a schema.")
             }
             return .field(name)
         }

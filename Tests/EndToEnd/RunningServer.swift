@@ -18,11 +18,13 @@ final class RunningServer: Sendable {
     /// - Parameters:
     ///   - databaseURL: with `SLUICE_TEST_POOLER=1` the server goes there through PgBouncer.
     ///   - environment: added to the server's own.
+    ///   - port: where another one was; nil: a new one.
     ///   - output: where its log goes instead of a file of its own.
     ///   - authority: vouches for its certificate; nil: it speaks plain HTTP.
     static func start(
         databaseURL: String,
         environment: [String: String] = [:],
+        port: Int? = nil,
         output: ChildCommand.Output? = nil,
         trusting authority: TestAuthority? = nil
     ) async throws -> RunningServer {
@@ -32,7 +34,7 @@ final class RunningServer: Sendable {
                 configuration: HTTPClient.Configuration(tlsConfiguration: try TLSConnection.configuration(trusting: authority))
             )
         }
-        let port = try FreePort.find()
+        let port = try port ?? FreePort.find()
         let adminPort = try FreePort.find()
         let logFile = FileManager.default.temporaryDirectory.appending(path: "sluice-api-\(getpid())-\(port).log").path(
             percentEncoded: false

@@ -17,8 +17,12 @@ struct MonthDrop: Sendable {
 
     let connection: Connection
     let actor: AuditActor
+    /// How long a statement waits for each lock.
     var lockTimeout = Duration.seconds(5)
     var attempts = 5
+
+    /// How long a statement that detaches may take in all: it waits for some locks one after another, and does little else.
+    private static let statementTimeout = Duration.seconds(20)
 
     func drop(_ partition: PartitionRecord) async throws -> Outcome {
         var pause = Duration.milliseconds(100)
@@ -38,7 +42,6 @@ struct MonthDrop: Sendable {
     private func step(_ partition: PartitionRecord) async throws -> Outcome? {
         guard let now = try await current(partition) else { return .dropped }
         let parent = "sluice.\(now.parent.rawValue)"
-        let deadline = ContinuousClock.now + lockTimeout * 4
         switch now.state {
         case .attached:
             let isMarked = try await connection.asOwner { connection, deadline in
@@ -49,7 +52,7 @@ struct MonthDrop: Sendable {
                 try await connection.runAloneAsOwner(
                     "ALTER TABLE \(parent) DETACH PARTITION \(now.identifier) CONCURRENTLY",
                     lockTimeout: lockTimeout,
-                    deadline: deadline
+                    deadline: .now + Self.statementTimeout
                 )
             } catch let error as PostgresError where error.isOfAnotherDetaching {
                 return .waiting
@@ -59,7 +62,7 @@ struct MonthDrop: Sendable {
             try await connection.runAloneAsOwner(
                 "ALTER TABLE \(parent) DETACH PARTITION \(now.identifier) FINALIZE",
                 lockTimeout: lockTimeout,
-                deadline: deadline
+                deadline: .now + Self.statementTimeout
             )
             return nil
         case .purging:

@@ -5,11 +5,12 @@ package struct AcceptanceWindow: Hashable, Sendable {
     package let earliest: Timestamp
     package let latest: Timestamp
 
-    package init(now: Timestamp, retentionDays: Int) {
+    /// - Parameter judgedAt: for a record that came at `now` and is judged later, by what is kept then; nil: as it comes.
+    package init(now: Timestamp, retentionDays: Int, judgedAt: Timestamp? = nil) {
         let days = max(retentionDays, 0)
         self.now = now
         self.retentionDays = days
-        earliest = max(now.adding(days: -days), .epoch)
+        earliest = max((judgedAt ?? now).adding(days: -days), .epoch)
         latest = now.adding(days: 1)
     }
 

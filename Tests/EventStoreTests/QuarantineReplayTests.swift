@@ -135,6 +135,19 @@ import Testing
         #expect(try await scene.fixture.migrated.psql("SELECT reason FROM quarantine") == "id_reused")
     }
 
+    /// It came in time, and would be gone as soon as it were an event.
+    @Test func leavesWhatIsKeptNoMoreWhereItIs() async throws {
+        let scene = try await Scene.make()
+        let tenDaysAgo = scene.fixture.now.adding(days: -10)
+        let old = try await scene.sent(#"{"t":"\#(tenDaysAgo.rfc3339())","n":1}"#, secondsAgo: 9 * 86_400)
+        try await scene.submit([old, try await scene.sent(scene.body(2))])
+        try await scene.makeOptional()
+        let access = TenantAccess(scene.fixture.database, tenant: scene.fixture.acme.id, slug: "acme", retentionDays: 7, actor: "key:x")
+        let outcome = try await QuarantineReplay(access).all(QuarantineFilter())
+        #expect((outcome.accepted, outcome.refused) == (1, 1))
+        #expect(try await scene.fixture.migrated.psql("SELECT reason FROM quarantine") == "timestamp_out_of_range")
+    }
+
     @Test func goesOnInBatches() async throws {
         let scene = try await Scene.make()
         var records: [WriteRecord] = []

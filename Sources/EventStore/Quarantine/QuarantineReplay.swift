@@ -214,13 +214,14 @@ extension QuarantinedRow {
 }
 
 extension RecordMapper {
-    /// Reads a quarantined record as if it came now, at the time at which it came.
+    /// Reads a quarantined record by the schema of now, at the time at which it came. One that is kept no more stays where it is: as an
+    /// event it would be gone at once.
     mutating func accept(_ row: QuarantinedRow, from source: Source, retentionDays: Int) -> Result<AcceptedEvent, Rejection> {
         accept(
             row.body,
             from: source,
             receivedAt: row.receivedAt,
-            window: AcceptanceWindow(now: row.receivedAt, retentionDays: retentionDays),
+            window: AcceptanceWindow(now: row.receivedAt, retentionDays: retentionDays, judgedAt: .now()),
             recordID: row.requestID
         )
     }

@@ -16,6 +16,17 @@ package struct SchemaError: Error, Hashable, Sendable, CustomStringConvertible {
         self.message = message.count > Self.longestMessage ? message.prefix(Self.longestMessage) + "…" : message
     }
 
+    /// - Parameter offset: of the byte at fault; one behind the end is at the end.
+    package init(in document: [UInt8], at offset: Int, _ message: String) {
+        let before = document.prefix(max(0, offset))
+        let line = before.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).last ?? before
+        self.init(
+            line: before.count { $0 == UInt8(ascii: "\n") } + 1,
+            column: line.count { $0 & 0xC0 != 0x80 } + 1,
+            message
+        )
+    }
+
     init(_ node: SchemaNode?, _ message: String) {
         self = node?.error(message) ?? SchemaError(line: 1, column: 1, message)
     }

@@ -97,7 +97,9 @@ struct SchemaRoutes: Sendable {
             do {
                 try tape.scan(bytes)
             } catch {
-                throw Problem(Rejection(error))
+                let rejection = Rejection(error)
+                let place = SchemaError(in: bytes, at: error.offset, rejection.detail)
+                throw Problem(Rejection(rejection.code, place.description))
             }
         }
         do {

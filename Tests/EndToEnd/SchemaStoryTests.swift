@@ -192,6 +192,18 @@ import Testing
         await scene.server.stop()
     }
 
+    @Test func saysWhereADocumentIsNoJSON() async throws {
+        let scene = try await Scene.make()
+        let document = "{\n  \"schema\": \"privileges-webhook\",\n  \"ä\": nope\n}"
+        let headers = ["Content-Type": "application/json"]
+        let reply = try await scene.server.send("PUT", "/v1/schemas/privileges-webhook", body: document, key: scene.admin, headers: headers)
+        #expect(
+            reply.json["code"].string == "not_json" && reply.json["detail"].string?.hasPrefix("line 3, column 9: ") == true,
+            "\(reply.body)"
+        )
+        await scene.server.stop()
+    }
+
     /// 200 clients send while ten versions are applied: every answer is a 200, and every row has a version that is published.
     @Test func ingestGoesOnWhileVersionsAreApplied() async throws {
         let scene = try await Scene.make()

@@ -1,5 +1,8 @@
 /// One named stream of a tenant, with all that its records are read by.
 package struct Source: Sendable {
+    /// Every tenant has it: what names no other goes there.
+    package static let defaultSlug = "default"
+
     package let id: SourceID
     package let tenant: TenantID
     package let slug: String

@@ -160,7 +160,8 @@ struct IngestRoutes: Sendable {
             }
             return (source, false)
         }
-        if let source = try await sources.source(of: grant.tenant, where: { $0.slug == slug ?? "default" }) { return (source, false) }
+        let wanted = slug ?? Source.defaultSlug
+        if let source = try await sources.source(of: grant.tenant, where: { $0.slug == wanted }) { return (source, false) }
         guard let slug else { throw Problem.unavailable() }
         return (Source(id: SourceID(rawValue: 0), tenant: grant.tenant, slug: slug, profile: .generic, schema: nil), true)
     }
@@ -171,7 +172,7 @@ struct IngestRoutes: Sendable {
             let source = sources.known(
                 of: grant.tenant,
                 where: { source in
-                    grant.source.map { $0 == source.id } ?? (source.slug == slug ?? "default")
+                    grant.source.map { $0 == source.id } ?? (source.slug == slug ?? Source.defaultSlug)
                 }
             ), slug == nil || slug == source.slug
         else { return nil }

@@ -108,13 +108,13 @@ import Testing
         let key = try await administration.createKey(tenant: "acme", kind: .query)
         try await administration.revokeKey(tenant: "acme", id: key.id)
         _ = try await administration.createSource(tenant: "acme", slug: "s", profile: .fluentBit, schemaName: nil)
-        try await administration.setProfile(tenant: "acme", source: "s", profile: .generic)
+        try await administration.updateSource(tenant: "acme", source: "s", profile: .generic)
         _ = try await administration.applySchema(tenant: "acme", document: SchemaDocument(yaml: SchemaTemplate.privilegesNDJSON.yaml))
         let lines = try await fixture.migrated.psql(
             "SELECT action, target, actor FROM audit_log WHERE tenant_id = \(fixture.acme.id.rawValue) ORDER BY entry_id"
         )
         let expected = [
-            "tenant.create|acme", "key.create|\(key.id)", "key.revoke|\(key.id)", "source.create|s", "source.profile|s",
+            "tenant.create|acme", "key.create|\(key.id)", "key.revoke|\(key.id)", "source.create|s", "source.update|s",
             "schema.apply|privileges-ndjson 1-0-0",
         ]
         #expect(lines.split(separator: "\n").map(String.init) == expected.map { "\($0)|test" })

@@ -11,11 +11,11 @@ import Testing
         let fixture = try await Fixture.make()
         let actor = AuditActor(name: "cli:root (sudo: alice)", address: "ops1, ssh from 192.0.2.7")
         let administration = Administration(connection: try await fixture.migrated.connect(), actor: actor)
-        try await administration.setProfile(tenant: "acme", source: "default", profile: .fluentBit)
+        try await administration.updateSource(tenant: "acme", source: "default", profile: .fluentBit)
         let key = try await administration.createKey(tenant: "acme", kind: .query, name: "BI")
         try await administration.revokeKey(tenant: "acme", id: key.id)
         let entries = try await administration.auditLog(tenant: "acme", limit: 3)
-        #expect(entries.map(\.action) == ["key.revoke", "key.create", "source.profile"], "newest first")
+        #expect(entries.map(\.action) == ["key.revoke", "key.create", "source.update"], "newest first")
         #expect(entries.allSatisfy { $0.actor == actor.name && $0.address == actor.address && $0.tenant == "acme" })
         #expect(
             entries.map(\.changes) == [

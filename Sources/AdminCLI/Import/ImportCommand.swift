@@ -28,7 +28,7 @@ struct ImportPrivLog: AsyncParsableCommand {
     var tenant: String
 
     @Option(help: "The slug of the source that takes them: that of the Macs' key, so that an event that comes twice is one.")
-    var source = "default"
+    var source = Source.defaultSlug
 
     @Option(
         help: "A file with the lines of PrivLog's API_KEYS, KEY:NAME: they go on working for everything that reads; - reads standard input."

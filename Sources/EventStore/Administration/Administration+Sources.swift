@@ -1,3 +1,4 @@
+import Access
 package import EventCore
 import Postgres
 
@@ -21,15 +22,7 @@ extension Administration {
         guard Slug.isValid(slug) else { throw Slug.error("source") }
         return try await act { [actor] connection, deadline in
             let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
-            if let schemaName {
-                let versions = try connection.execute(SchemaVersions(tenant: tenant.id, name: schemaName), deadline: deadline)
-                guard !versions.isEmpty else {
-                    throw StoreError(
-                        .notFound,
-                        "\(tenantSlug) has no schema \(schemaName); apply one first: sluice schema apply \(tenantSlug) \(schemaName)"
-                    )
-                }
-            }
+            if let schemaName { try connection.checkSchema(schemaName, of: tenant, deadline: deadline) }
             let made = try connection.execute(
                 InsertSource(tenant: tenant.id, slug: slug, profile: profile, schemaName: schemaName),
                 deadline: deadline
@@ -48,24 +41,82 @@ extension Administration {
         }
     }
 
-    /// Gives a source another profile; what was stored stays as it is. Every replica takes new requests by it within two seconds.
+    /// Gives a source another profile, another schema, or both; what was stored stays as it is, read by the version that it was stored
+    /// with. Every replica takes new requests by it within two seconds.
     @discardableResult
-    package func setProfile(tenant tenantSlug: String, source slug: String, profile: SenderProfile) async throws -> SourceRecord {
+    package func updateSource(
+        tenant tenantSlug: String,
+        source slug: String,
+        profile: SenderProfile? = nil,
+        schema: SourceSchemaChange? = nil
+    ) async throws -> SourceRecord {
         try await act { [actor] connection, deadline in
             let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
             let source = try connection.findSource(slug, of: tenant, deadline: deadline)
-            guard source.profile != profile else { return source }
-            let changed = try connection.execute(
-                UpdateSourceProfile(tenant: tenant.id, source: source.id, profile: profile),
-                deadline: deadline
+            if case .named(let name) = schema { try connection.checkSchema(name, of: tenant, deadline: deadline) }
+            let schemaName: String? =
+                switch schema {
+                case .named(let name): name
+                case .nothing: nil
+                case nil: source.schemaName
+                }
+            let update = UpdateSource(
+                tenant: tenant.id,
+                source: source.id,
+                profile: profile ?? source.profile,
+                schemaName: schemaName
             )
             var changes = Changes()
-            changes.note("profile", from: source.profile.rawValue, to: profile.rawValue)
+            changes.note("profile", from: source.profile.rawValue, to: update.profile.rawValue)
+            changes.note("schema", from: source.schemaName, to: update.schemaName)
+            guard !changes.isEmpty else { return source }
+            let changed = try connection.execute(update, deadline: deadline)
             _ = try connection.execute(
-                RecordAct(tenant: tenant.id, actor: actor, action: "source.profile", target: slug, detail: changes.json),
+                RecordAct(tenant: tenant.id, actor: actor, action: "source.update", target: slug, detail: changes.json),
                 deadline: deadline
             )
             return changed.first ?? source
+        }
+    }
+
+    /// Its events stay, and are read without a source's name. Refused while anything may still write to it.
+    package func deleteSource(tenant tenantSlug: String, source slug: String) async throws -> SourceRecord {
+        try await act { [actor] connection, deadline in
+            let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
+            let source = try connection.findSource(slug, of: tenant, deadline: deadline)
+            guard slug != Source.defaultSlug else {
+                throw StoreError(.invalid, "what names no source goes to \(slug); it stays as long as its tenant")
+            }
+            let keys = try connection.execute(ListKeys(tenant: tenant.id), deadline: deadline)
+                .filter { $0.source == slug && $0.revokedAt == nil }
+            let authorities = try connection.execute(ListClientAuthorities(tenant: tenant.id), deadline: deadline)
+                .filter { $0.source == slug }
+            guard keys.isEmpty, authorities.isEmpty else {
+                let holders = keys.map { "the key \($0.id)" } + authorities.map { "the client authority \($0.fingerprint)" }
+                throw StoreError(
+                    .invalid,
+                    """
+                    \(slug) is still written to by \(holders.joined(separator: ", ")); sluice key revoke \(tenantSlug) KEY, or \
+                    sluice tenant client-ca \(tenantSlug) --remove FINGERPRINT, ends that
+                    """
+                )
+            }
+            _ = try connection.execute(ReleaseRevokedKeys(tenant: tenant.id, source: source.id), deadline: deadline)
+            _ = try connection.execute(DeleteSource(tenant: tenant.id, source: source.id), deadline: deadline)
+            var changes = Changes()
+            changes.note("profile", from: source.profile.rawValue, to: nil)
+            changes.note("schema", from: source.schemaName, to: nil)
+            _ = try connection.execute(
+                RecordAct(tenant: tenant.id, actor: actor, action: "source.delete", target: slug, detail: changes.json),
+                deadline: deadline
+            )
+            return source
+        }
+    }
+
+    package func source(tenant tenantSlug: String, slug: String) async throws -> SourceRecord {
+        try await act(.readOnly) { connection, deadline in
+            try connection.findSource(slug, of: connection.findTenant(tenantSlug, deadline: deadline), deadline: deadline)
         }
     }
 
@@ -78,7 +129,19 @@ extension Administration {
     }
 }
 
+/// What a source's new events shall be read with.
+package enum SourceSchemaChange: Sendable {
+    case named(String)
+    /// Whole records, in `extra`.
+    case nothing
+}
+
 extension Connection {
+    fileprivate func checkSchema(_ name: String, of tenant: TenantRecord, deadline: ContinuousClock.Instant) throws {
+        guard try execute(SchemaVersions(tenant: tenant.id, name: name), deadline: deadline).isEmpty else { return }
+        throw StoreError(.notFound, "\(tenant.slug) has no schema \(name); apply one first: sluice schema apply \(tenant.slug) \(name)")
+    }
+
     func findSource(_ slug: String, of tenant: TenantRecord, deadline: ContinuousClock.Instant) throws -> SourceRecord {
         let sources = try execute(ListSources(tenant: tenant.id), deadline: deadline)
         guard let source = sources.first(where: { $0.slug == slug }) else {
@@ -135,18 +198,55 @@ struct ListSources: Statement {
     static func decode(_ row: Row) throws(PostgresError) -> SourceRecord { try decodeSource(row) }
 }
 
-struct UpdateSourceProfile: Statement {
-    static let name = "update_source_profile"
-    static let sql = "UPDATE sluice.sources SET profile = $3 WHERE tenant_id = $1 AND source_id = $2 RETURNING \(sourceColumns)"
+struct UpdateSource: Statement {
+    static let name = "update_source"
+    static let sql = """
+        UPDATE sluice.sources SET profile = $3, schema_name = $4 WHERE tenant_id = $1 AND source_id = $2 RETURNING \(sourceColumns)
+        """
 
     let tenant: TenantID
     let source: SourceID
     let profile: SenderProfile
+    let schemaName: String?
 
     func bind(_ bindings: inout Bindings) {
         bindings.append(tenant.rawValue)
         bindings.append(source.rawValue)
         bindings.append(profile.rawValue)
+        bindings.append(schemaName)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> SourceRecord { try decodeSource(row) }
+}
+
+/// Revoked for good, they name the source no more.
+struct ReleaseRevokedKeys: Statement {
+    static let name = "release_revoked_keys"
+    static let sql = """
+        UPDATE sluice.api_keys SET source_id = NULL WHERE tenant_id = $1 AND source_id = $2 AND revoked_at IS NOT NULL RETURNING key_id
+        """
+
+    let tenant: TenantID
+    let source: SourceID
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(tenant.rawValue)
+        bindings.append(source.rawValue)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> KeyID { try row.keyID(0) }
+}
+
+struct DeleteSource: Statement {
+    static let name = "delete_source"
+    static let sql = "DELETE FROM sluice.sources WHERE tenant_id = $1 AND source_id = $2 RETURNING \(sourceColumns)"
+
+    let tenant: TenantID
+    let source: SourceID
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(tenant.rawValue)
+        bindings.append(source.rawValue)
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> SourceRecord { try decodeSource(row) }

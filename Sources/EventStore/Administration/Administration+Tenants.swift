@@ -32,7 +32,7 @@ extension Administration {
                 throw StoreError(.alreadyExists, "there is a tenant \(slug) already; sluice tenant list shows all")
             }
             _ = try connection.execute(
-                InsertSource(tenant: tenant.id, slug: Slug.defaultSource, profile: .generic, schemaName: nil),
+                InsertSource(tenant: tenant.id, slug: Source.defaultSlug, profile: .generic, schemaName: nil),
                 deadline: deadline
             )
             var changes = Changes()
@@ -79,8 +79,6 @@ extension Connection {
 
 /// The short names of tenants and sources.
 enum Slug {
-    static let defaultSource = "default"
-
     /// 1 to 63 of a–z, 0–9 and hyphens within.
     static func isValid(_ text: String) -> Bool {
         let bytes = Array(text.utf8)

@@ -74,7 +74,7 @@ package struct Rehearsal: Sendable {
         let draft = plan.compiled(versionNumber: 0)
         let found = try await access.sources(deadline: deadline).filter { source in
             if let slug { return source.slug == slug }
-            return source.schema?.document.name == plan.document.name || (plan.isAdopted && source.slug == Slug.defaultSource)
+            return source.schema?.document.name == plan.document.name || (plan.isAdopted && source.slug == Source.defaultSlug)
         }
         guard !found.isEmpty else {
             let what = slug.map { "no source \($0)" } ?? "no source that reads with the schema \(plan.document.name)"

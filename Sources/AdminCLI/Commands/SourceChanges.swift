@@ -1,0 +1,77 @@
+import ArgumentParser
+import EventCore
+import EventStore
+
+struct SourceUpdate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "update",
+        abstract: "Give a source another sender profile or another schema.",
+        discussion: """
+            What is stored and what is in quarantine stays as it is. What makes two deliveries the same event hangs on the profile too: an \
+            event that was delivered before the change and is sent again after it may be stored twice. Senders of two kinds need two sources.
+            """
+    )
+
+    @Argument(help: "The tenant's slug.")
+    var tenant: String
+
+    @Argument(help: "The source's slug.")
+    var slug: String
+
+    @Option(help: "How its sender behaves: privileges-webhook, fluent-bit or generic.")
+    var profile: SenderProfile?
+
+    @Option(help: "The schema its new records are read with.")
+    var schema: String?
+
+    @Flag(help: "Keep whole records, read with no schema.")
+    var noSchema = false
+
+    @OptionGroup var options: OutputOptions
+
+    func validate() throws {
+        guard profile != nil || schema != nil || noSchema else {
+            throw ValidationError("Say what to change: --profile, --schema or --no-schema.")
+        }
+        guard schema == nil || !noSchema else { throw ValidationError("--schema and --no-schema exclude each other.") }
+    }
+
+    func run() async throws {
+        let change = noSchema ? SourceSchemaChange.nothing : schema.map(SourceSchemaChange.named)
+        let (source, keys) = try await AdminSettings().administer { administration in
+            (
+                try await administration.updateSource(tenant: tenant, source: slug, profile: profile, schema: change),
+                try await administration.keys(tenant: tenant)
+            )
+        }
+        try options.print(SourceRow(source))
+        if profile != nil, keys.contains(where: { $0.isHook(for: slug) }) { source.warnOfLostRefusals(tenant: tenant) }
+    }
+}
+
+struct SourceDelete: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete",
+        abstract: "Delete a source that nothing writes to any more; its events stay.",
+        discussion: """
+            Its keys must be revoked and its client authorities removed before. Its events are read without a source's name from then on, and what \
+            waits of it in quarantine cannot be replayed. A sender that still names it is answered as for any unknown source.
+            """
+    )
+
+    @Argument(help: "The tenant's slug.")
+    var tenant: String
+
+    @Argument(help: "The source's slug.")
+    var slug: String
+
+    @OptionGroup var options: OutputOptions
+
+    func run() async throws {
+        try options.confirm("Delete the source \(slug) of \(tenant), whose events stay without its name")
+        let source = try await AdminSettings().administer { administration in
+            try await administration.deleteSource(tenant: tenant, source: slug)
+        }
+        try options.print(SourceRow(source))
+    }
+}

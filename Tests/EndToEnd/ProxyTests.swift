@@ -169,8 +169,8 @@ struct RunningProxy: Sendable {
         let second = try await RunningServer.start(databaseURL: scene.migrated.apiURL, environment: ["DRAIN_DELAY": "2s"])
         let proxy = try await RunningProxy.start(kind, before: [scene.server.port, second.port])
         try await proxy.waitUntilReady(scene)
-        let hasStopped = Locked(false)
-        let restarted = Locked<RunningServer?>(nil)
+        let isDone = Locked(false)
+        let restarted = Locked<[RunningServer]>([])
         let results = try await withThrowingTaskGroup(of: (stored: Int, other: [String]).self) { group in
             for client in 0..<4 {
                 group.addTask {
@@ -180,7 +180,7 @@ struct RunningProxy: Sendable {
                     var roundsAfter = 0
                     while roundsAfter < 20, round < 50_000 {
                         round += 1
-                        if hasStopped.value { roundsAfter += 1 }
+                        if isDone.value { roundsAfter += 1 }
                         let body = Webhook.body(user: "u\(client)", secondsLater: Int64(client * 10_000 + round))
                         if client % 2 == 0 {
                             let bytes = try await proxy.bytes(scene, body)
@@ -197,17 +197,19 @@ struct RunningProxy: Sendable {
             }
             group.addTask {
                 // Whatever happens here, the clients come to their end.
-                defer { hasStopped.value = true }
-                await second.stop()
-                let again = try await RunningServer.start(
-                    databaseURL: scene.migrated.apiURL,
-                    environment: ["DRAIN_DELAY": "2s"],
-                    port: second.port
-                )
-                restarted.value = again
-                let takesItsPart = try await eventually { again.log.contains("/hooks/{key}") }
-                #expect(takesItsPart, "the proxy takes a server back")
-                await scene.server.stop()
+                defer { isDone.value = true }
+                for server in [second, scene.server] {
+                    await server.stop()
+                    let again = try await RunningServer.start(
+                        databaseURL: scene.migrated.apiURL,
+                        environment: ["DRAIN_DELAY": "2s"],
+                        port: server.port
+                    )
+                    restarted.value.append(again)
+                    // Each has a pool of its own in the proxy, which finds out by itself.
+                    let takesItsPart = try await eventually { again.log.contains("/hooks/{key}") && again.log.contains("/v1/events") }
+                    #expect(takesItsPart, "the proxy takes a server back")
+                }
                 return (0, [])
             }
             return try await group.reduce(into: (stored: 0, other: [String]())) { all, one in
@@ -225,6 +227,6 @@ struct RunningProxy: Sendable {
             #expect(rows == results.stored)
         }
         await proxy.stop()
-        await restarted.value?.stop()
+        for server in restarted.value { await server.stop() }
     }
 }

@@ -11,7 +11,7 @@ enum Statements {
             InsertEvents.self, InsertClaimedEvents.self, ClaimIDs.self, FindClaims.self, KeepRefused.self, EnterLane.self,
             TransactionFate.self, EnsureMonth.self, EnsurePlannedMonths.self, SweepQuarantine.self, SweepRememberedIDs.self,
             RecordAct.self, InsertTenant.self, ListTenants.self, InsertSource.self, ListSources.self, UpdateSource.self,
-            ReleaseRevokedKeys.self, DeleteSource.self,
+            FindRefusedOf.self, ReleaseRevokedKeys.self, DeleteSource.self,
             InsertKey.self, ListKeys.self, RevokeKey.self, SchemaVersions.self, ListSchemas.self, LockSchemas.self, PublishSchema.self,
             UnfilledSchemas.self,
             SchemaRoom.self, AwaitsFirstSchema.self, ListSlots.self, ReleaseRefused.self, ExplainRefused.self, CallRecordAct.self,

@@ -235,6 +235,10 @@ import Testing
         let filled = try await FilledDatabase.make()
         let cluster = try await TestCluster.shared()
         let tool = try await CommandLineTool.make(filled.adminURL)
+        // Of a source that was deleted.
+        try await filled.psql(
+            "UPDATE events SET source_id = 9000 WHERE tenant_id = 1 AND id = (SELECT id FROM events WHERE tenant_id = 1 LIMIT 1); SELECT 1"
+        )
         let before = try await contents(cluster, name(filled.adminURL))
         let made = try await tool.run("backup", "create", "--tenant", "acme")
         #expect(made.status == .exited(0), "\(made.output)")
@@ -270,7 +274,7 @@ import Testing
         #expect(try await tool.run("source", "create", "acme", "another", "--profile", "generic").status == .exited(0))
         #expect(before.contains("events_"))
 
-        // Beside other tenants with the same numbers, it gets another one.
+        // Beside other tenants with the same numbers, it gets another one, and its next source none that its events still have.
         let elsewhere = try await FilledDatabase.make()
         let there = CommandLineTool(database: elsewhere.adminURL, home: tool.home)
         try await elsewhere.psql("UPDATE tenants SET slug = 'initech' WHERE slug = 'acme'; DELETE FROM api_keys WHERE key_id LIKE '%1'")
@@ -280,6 +284,8 @@ import Testing
             try await elsewhere.psql("SELECT slug, count(*) FROM events JOIN tenants USING (tenant_id) GROUP BY 1 ORDER BY 1")
                 == "acme|700\nglobex|700\ninitech|700"
         )
+        #expect(try await there.run("source", "create", "acme", "another").status == .exited(0))
+        #expect(try await elsewhere.psql("SELECT source_id > 9000 FROM sources WHERE slug = 'another'") == "t")
         tool.remove()
     }
 

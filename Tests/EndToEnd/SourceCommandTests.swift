@@ -67,7 +67,22 @@ import Testing
         #expect(refusal.contains("the key \(id)") && refusal.contains("sluice key revoke acme"), "\(refusal)")
         try await sluice("source", "delete", "acme", "default", "--yes", status: 64)
         try await sluice("key", "revoke", "acme", id, "--yes")
+
+        let unacceptable = try await scene.server.post(
+            "/v1/events",
+            Webhook.body(serial: nil),
+            key: scene.ingest,
+            headers: ["x-source-id": "macs"]
+        )
+        #expect(unacceptable.status == 422)
+        #expect(try await told(["source", "delete", "acme", "macs", "--yes"], status: 64).contains("wait in quarantine"))
+        try await sluice("quarantine", "purge", "acme", "--source", "macs", "--yes")
+        try await sluice("tenant", "hold", "acme")
+        #expect(try await told(["source", "delete", "acme", "macs", "--yes"], status: 1).contains("legal hold"))
+        try await sluice("tenant", "release", "acme", "--yes")
         #expect(try await sluice("source", "delete", "acme", "macs", "--yes")["slug"].string == "macs")
+        let audit = try await sluice("audit", "list", "acme", "--action", "source.delete")
+        #expect(audit[0]["changes"]["revoked_keys"]["before"][0].string == id, "what they wrote to is told there alone")
 
         try await sluice("source", "show", "acme", "macs", status: 1)
         #expect(try await sluice("source", "list", "acme").count == 1)

@@ -7,8 +7,9 @@ struct SourceUpdate: AsyncParsableCommand {
         commandName: "update",
         abstract: "Give a source another sender profile or another schema.",
         discussion: """
-            What is stored and what is in quarantine stays as it is. What makes two deliveries the same event hangs on the profile too: an \
-            event that was delivered before the change and is sent again after it may be stored twice. Senders of two kinds need two sources.
+            What is stored stays as it is, read by the version that it was stored with; what is in quarantine is replayed with the new \
+            schema. What makes two deliveries the same event hangs on the profile and the schema too: an event that was delivered before \
+            the change and is sent again after it may be stored twice. Senders of two kinds need two sources.
             """
     )
 
@@ -52,10 +53,11 @@ struct SourceUpdate: AsyncParsableCommand {
 struct SourceDelete: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete",
-        abstract: "Delete a source that nothing writes to any more; its events stay.",
+        abstract: "Delete a source that nothing is bound to any more; its events stay.",
         discussion: """
-            Its keys must be revoked and its client authorities removed before. Its events are read without a source's name from then on, and what \
-            waits of it in quarantine cannot be replayed. A sender that still names it is answered as for any unknown source.
+            Its keys must be revoked, its client authorities removed, and its quarantine replayed or purged before. Its events are read without \
+            a source's name from then on. A sender that still names it is answered as for any unknown source, and OPEN_PRIVILEGES_SOURCE must \
+            not name it. A source made again with its slug is another one: an event that the first one has, sent again, is stored again.
             """
     )
 
@@ -68,7 +70,11 @@ struct SourceDelete: AsyncParsableCommand {
     @OptionGroup var options: OutputOptions
 
     func run() async throws {
-        try options.confirm("Delete the source \(slug) of \(tenant), whose events stay without its name")
+        let (found, activity) = try await AdminSettings().administer { administration in
+            (try await administration.source(tenant: tenant, slug: slug), try await administration.activity(tenant: tenant))
+        }
+        let heard = activity[found.id].map { "was heard of at \($0.lastRequestAt.rfc3339()) for the last time" } ?? "was never heard of"
+        try options.confirm("Delete the source \(slug) of \(tenant), which \(heard), and whose events stay without its name")
         let source = try await AdminSettings().administer { administration in
             try await administration.deleteSource(tenant: tenant, source: slug)
         }

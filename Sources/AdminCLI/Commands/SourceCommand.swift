@@ -56,7 +56,7 @@ struct SourceList: AsyncParsableCommand {
 struct SourceShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show a source: its profile and schema, when it was heard of, and which keys write to it alone."
+        abstract: "Show a source: its profile and schema, when it was heard of, and what is bound to it."
     )
 
     @Argument(help: "The tenant's slug.")
@@ -67,25 +67,34 @@ struct SourceShow: AsyncParsableCommand {
 
     @OptionGroup var options: OutputOptions
 
-    /// With its keys as a member.
+    /// With its keys and authorities as members.
     private struct Shown: Listing {
         let source: ListedSource
         let keys: [KeyRow]
+        /// Fingerprints.
+        let clientAuthorities: [String]
 
-        static let columns = ListedSource.columns
-        var cells: [String] { source.cells }
+        static let columns = ListedSource.columns + ["client authorities"]
+        var cells: [String] { source.cells + [clientAuthorities.isEmpty ? "-" : clientAuthorities.joined(separator: " ")] }
     }
 
     func run() async throws {
-        let (source, activity, keys) = try await AdminSettings().administer { administration in
+        let (source, activity, keys, authorities) = try await AdminSettings().administer { administration in
             (
                 try await administration.source(tenant: tenant, slug: slug),
                 try await administration.activity(tenant: tenant),
-                try await administration.keys(tenant: tenant)
+                try await administration.keys(tenant: tenant),
+                try await administration.clientAuthorities(tenant: tenant)
             )
         }
-        let rows = keys.filter { $0.source == slug }.map(KeyRow.init)
-        try options.print(Shown(source: ListedSource(source, activity[source.id]), keys: rows))
+        let rows = keys.filter { $0.source == slug && $0.revokedAt == nil }.map(KeyRow.init)
+        try options.print(
+            Shown(
+                source: ListedSource(source, activity[source.id]),
+                keys: rows,
+                clientAuthorities: authorities.filter { $0.source == slug }.map(\.fingerprint)
+            )
+        )
         guard options.output == .table, !rows.isEmpty else { return }
         Console.current.output("")
         try options.print(rows)

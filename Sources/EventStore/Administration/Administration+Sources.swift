@@ -79,7 +79,8 @@ extension Administration {
         }
     }
 
-    /// Its events stay, and are read without a source's name. Refused while anything may still write to it.
+    /// Its events stay, and are read without a source's name. Refused while a key or a client authority is bound to it, something of it
+    /// waits in quarantine, or the tenant is on hold.
     package func deleteSource(tenant tenantSlug: String, source slug: String) async throws -> SourceRecord {
         try await act { [actor] connection, deadline in
             let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
@@ -87,25 +88,25 @@ extension Administration {
             guard slug != Source.defaultSlug else {
                 throw StoreError(.invalid, "what names no source goes to \(slug); it stays as long as its tenant")
             }
-            let keys = try connection.execute(ListKeys(tenant: tenant.id), deadline: deadline)
-                .filter { $0.source == slug && $0.revokedAt == nil }
-            let authorities = try connection.execute(ListClientAuthorities(tenant: tenant.id), deadline: deadline)
-                .filter { $0.source == slug }
-            guard keys.isEmpty, authorities.isEmpty else {
-                let holders = keys.map { "the key \($0.id)" } + authorities.map { "the client authority \($0.fingerprint)" }
+            try connection.refuseHold(of: tenant.id, called: tenantSlug, deadline: deadline)
+            try connection.refuseBoundSource(source, of: tenant, deadline: deadline)
+            guard try connection.execute(FindRefusedOf(tenant: tenant.id, source: source.id), deadline: deadline).isEmpty else {
                 throw StoreError(
                     .invalid,
                     """
-                    \(slug) is still written to by \(holders.joined(separator: ", ")); sluice key revoke \(tenantSlug) KEY, or \
-                    sluice tenant client-ca \(tenantSlug) --remove FINGERPRINT, ends that
+                    records of \(slug) wait in quarantine; sluice quarantine replay \(tenantSlug) --source \(slug) tries them again, and purge \
+                    gives them up
                     """
                 )
             }
-            _ = try connection.execute(ReleaseRevokedKeys(tenant: tenant.id, source: source.id), deadline: deadline)
+            let released = try connection.execute(ReleaseRevokedKeys(tenant: tenant.id, source: source.id), deadline: deadline)
             _ = try connection.execute(DeleteSource(tenant: tenant.id, source: source.id), deadline: deadline)
+            // All that will tell whose those events were.
             var changes = Changes()
+            changes.note("source_id", from: Int(source.id.rawValue), to: nil)
             changes.note("profile", from: source.profile.rawValue, to: nil)
             changes.note("schema", from: source.schemaName, to: nil)
+            if !released.isEmpty { changes.note("revoked_keys", from: released.map(\.text).sorted(), to: nil) }
             _ = try connection.execute(
                 RecordAct(tenant: tenant.id, actor: actor, action: "source.delete", target: slug, detail: changes.json),
                 deadline: deadline
@@ -114,6 +115,7 @@ extension Administration {
         }
     }
 
+    /// - Throws: `StoreError` when the tenant has no such source.
     package func source(tenant tenantSlug: String, slug: String) async throws -> SourceRecord {
         try await act(.readOnly) { connection, deadline in
             try connection.findSource(slug, of: connection.findTenant(tenantSlug, deadline: deadline), deadline: deadline)
@@ -140,6 +142,26 @@ extension Connection {
     fileprivate func checkSchema(_ name: String, of tenant: TenantRecord, deadline: ContinuousClock.Instant) throws {
         guard try execute(SchemaVersions(tenant: tenant.id, name: name), deadline: deadline).isEmpty else { return }
         throw StoreError(.notFound, "\(tenant.slug) has no schema \(name); apply one first: sluice schema apply \(tenant.slug) \(name)")
+    }
+
+    /// A key that is not revoked counts, expired or not.
+    fileprivate func refuseBoundSource(_ source: SourceRecord, of tenant: TenantRecord, deadline: ContinuousClock.Instant) throws {
+        let keys = try execute(ListKeys(tenant: tenant.id), deadline: deadline)
+            .filter { $0.source == source.slug && $0.revokedAt == nil }
+            .map { "the key \($0.id)" }
+        let authorities = try execute(ListClientAuthorities(tenant: tenant.id), deadline: deadline)
+            .filter { $0.source == source.slug }
+            .map { "the client authority \($0.fingerprint)" }
+        let bound = keys + authorities
+        guard !bound.isEmpty else { return }
+        let named = bound.prefix(5).joined(separator: ", ") + (bound.count > 5 ? " and \(bound.count - 5) more" : "")
+        throw StoreError(
+            .invalid,
+            """
+            bound to \(source.slug): \(named); sluice key revoke \(tenant.slug) KEY, or sluice tenant client-ca \(tenant.slug) \
+            --remove FINGERPRINT, ends that
+            """
+        )
     }
 
     func findSource(_ slug: String, of tenant: TenantRecord, deadline: ContinuousClock.Instant) throws -> SourceRecord {
@@ -217,6 +239,22 @@ struct UpdateSource: Statement {
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> SourceRecord { try decodeSource(row) }
+}
+
+/// Whether anything of a source waits in quarantine.
+struct FindRefusedOf: Statement {
+    static let name = "find_refused_of"
+    static let sql = "SELECT 1 FROM sluice.quarantine WHERE tenant_id = $1 AND source_id = $2 LIMIT 1"
+
+    let tenant: TenantID
+    let source: SourceID
+
+    func bind(_ bindings: inout Bindings) {
+        bindings.append(tenant.rawValue)
+        bindings.append(source.rawValue)
+    }
+
+    static func decode(_ row: Row) throws(PostgresError) -> Int32 { try row.decode(0) }
 }
 
 /// Revoked for good, they name the source no more.

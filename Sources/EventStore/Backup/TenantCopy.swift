@@ -81,12 +81,15 @@ package struct TenantCopy: Sendable {
                 "INSERT INTO sluice.\(quotedIdentifier(table.name)) (\(columns)) OVERRIDING SYSTEM VALUE SELECT \(columns) FROM pg_temp.\(restored(table));"
             )
         }
-        // The next number that is given must be none of those that came.
+        // The next number that is given must be none of those that came, nor one that rows still have of what was deleted.
         for table in now {
             guard let column = table.identity else { continue }
             let name = "sluice.\(quotedIdentifier(table.name))"
+            let identifier = quotedIdentifier(column)
+            let named = tables.filter { $0.columns.contains(column) }.map { "(SELECT max(\(identifier)) FROM pg_temp.\(restored($0)))" }
+            let taken = ["(SELECT max(\(identifier)) FROM \(name))"] + named
             lines.append(
-                "SELECT setval(pg_get_serial_sequence('\(name)', '\(column)'), greatest((SELECT max(\(quotedIdentifier(column))) FROM \(name)), "
+                "SELECT setval(pg_get_serial_sequence('\(name)', '\(column)'), greatest(\(taken.joined(separator: ", ")), "
                     + "nextval(pg_get_serial_sequence('\(name)', '\(column)'))));"
             )
         }

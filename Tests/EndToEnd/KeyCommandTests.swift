@@ -16,9 +16,7 @@ import Testing
 
     @discardableResult
     private func sluice(_ arguments: String..., status: Int32 = 0) async throws -> JSONValue {
-        let result = try await ProcessSpawner.shared.run(SluiceCommand.command(arguments + ["--output", "json"], on: migrated))
-        #expect(result.status == .exited(status), "\(arguments): \(result.output)")
-        return JSONValue(result.output)
+        JSONValue(try await SluiceCommand.output(arguments, status: status, on: migrated))
     }
 
     @Test func rotatesAKeyAndShowsWhoStillUsesIt() async throws {

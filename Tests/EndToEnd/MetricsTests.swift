@@ -170,8 +170,7 @@ import Testing
         for second in 0..<3 { _ = try await scene.server.post(scene.hookPath, Webhook.body(secondsLater: Int64(second))) }
         let folder = try makeTestFolder("prometheus")
         let port = try FreePort.find()
-        let rules = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "deploy/prometheus/alerts.yml").path(percentEncoded: false)
+        let rules = Repository.root.appending(path: "deploy/prometheus/alerts.yml").path(percentEncoded: false)
         let configuration = """
             global: { scrape_interval: 200ms, evaluation_interval: 200ms }
             rule_files: ["\(rules)"]

@@ -181,7 +181,7 @@ struct RunningProxy: Sendable {
                     while roundsAfter < 20, round < 50_000 {
                         round += 1
                         if isDone.value { roundsAfter += 1 }
-                        let body = Webhook.body(user: "u\(client)", secondsLater: Int64(client * 10_000 + round))
+                        let body = Webhook.body(user: "u\(client)", secondsLater: Int64(round))
                         if client % 2 == 0 {
                             let bytes = try await proxy.bytes(scene, body)
                             let text = String(decoding: bytes, as: UTF8.self)

@@ -27,8 +27,7 @@ struct DeclaredRoute: Hashable {
     }
 
     static var folder: String {
-        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "Sources/IngestAPI").path(percentEncoded: false)
+        Repository.root.appending(path: "Sources/IngestAPI").path(percentEncoded: false)
     }
 
     func path(key: String) -> String {

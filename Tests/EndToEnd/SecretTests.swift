@@ -102,8 +102,7 @@ import Testing
         try FileManager.default.createDirectory(at: folder.appending(path: "logs"), withIntermediateDirectories: true)
         if let secrets { try Data(secrets.utf8).write(to: folder.appending(path: "secrets")) }
         if let log { try Data(log.utf8).write(to: folder.appending(path: "logs/a.log")) }
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let script = root.appending(path: "scripts/find-secrets.sh").path(percentEncoded: false)
+        let script = Repository.root.appending(path: "scripts/find-secrets.sh").path(percentEncoded: false)
         let path = folder.path(percentEncoded: false)
         return try await ProcessSpawner.shared.run(ChildCommand("/bin/bash", [script, path], environment: ["PATH": "/usr/bin:/bin"]))
     }

@@ -1,6 +1,7 @@
 import Foundation
 import LocalCluster
 import TestSupport
+import Testing
 
 @testable import AdminCLI
 
@@ -10,6 +11,13 @@ enum SluiceCommand {
         let run = try await ProcessSpawner.shared.run(command(arguments, on: migrated))
         TestRun.keep(output: run.output, of: arguments)
         return run
+    }
+
+    /// What it says with `--output json`; an end with another status is an issue.
+    static func output(_ arguments: [String], status: Int32, on migrated: MigratedDatabase) async throws -> String {
+        let run = try await ProcessSpawner.shared.run(command(arguments + ["--output", "json"], on: migrated))
+        #expect(run.status == .exited(status), "\(arguments): \(run.output)")
+        return run.output
     }
 
     static func command(

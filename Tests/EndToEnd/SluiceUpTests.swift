@@ -162,7 +162,8 @@ import Testing
     @Test func keepsEverythingInTheFolderItIsStartedInAndGreetsProgramsInJSON() async throws {
         let folder = "\(try makeHome()) with a space"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
-        var environment = Self.environment(home: "", port: try FreePort.find())
+        let port = try FreePort.find()
+        var environment = Self.environment(home: "", port: port)
         environment["SLUICE_HOME"] = nil
         let log = "\(folder).log"
         let process = try await ProcessSpawner.shared.spawn(
@@ -175,16 +176,13 @@ import Testing
                 signalOnParentDeath: .terminate
             )
         )
-        let isUp = try await eventually(within: .seconds(60)) {
-            process.status != nil || (try? String(contentsOfFile: log, encoding: .utf8))?.contains("\n}\n") == true
-        }
-        let said = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
-        #expect(isUp && process.status == nil, "\(said)")
-        let greeting = JSONValue(said.split(separator: "\n").drop { $0 != "{" }.prefix { $0 != "}" }.joined() + "}")
-        let demo = JSONValue((try? String(contentsOfFile: "\(folder)/.sluice/demo.json", encoding: .utf8)) ?? "")
+        let run = Run(process: process, port: port, log: log, home: "\(folder)/.sluice")
+        let isUp = try await eventually(within: .seconds(60)) { process.status != nil || run.output.contains("\n}\n") }
+        #expect(isUp && process.status == nil, "\(run.output)")
+        let greeting = JSONValue(run.output.split(separator: "\n").drop { $0 != "{" }.prefix { $0 != "}" }.joined() + "}")
         #expect(
-            greeting.keys == demo.keys && greeting["hook_url"].string?.isEmpty == false
-                && greeting["hook_url"].string == demo["hook_url"].string
+            greeting.keys == run.demo.keys && greeting["hook_url"].string?.isEmpty == false
+                && greeting["hook_url"].string == run.demo["hook_url"].string
         )
         #expect(await process.terminate(grace: .seconds(20)) == .exited(0))
         try discard(homes: ["\(folder)/.sluice"], logs: [log])

@@ -17,9 +17,7 @@ import Testing
     }
 
     private func told(_ arguments: [String], status: Int32) async throws -> String {
-        let result = try await ProcessSpawner.shared.run(SluiceCommand.command(arguments + ["--output", "json"], on: scene.migrated))
-        #expect(result.status == .exited(status), "\(arguments): \(result.output)")
-        return result.output
+        try await SluiceCommand.output(arguments, status: status, on: scene.migrated)
     }
 
     private func post(_ user: String, to source: String, secondsLater seconds: Int64 = 0) async throws -> JSONValue {

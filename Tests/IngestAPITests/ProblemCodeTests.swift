@@ -1,5 +1,6 @@
 import EventCore
 import Foundation
+import TestSupport
 import Testing
 
 @testable import IngestAPI
@@ -15,7 +16,7 @@ struct ProblemCodeTests {
     }
 
     @Test func areInTheTablesOfTheDocument() throws {
-        let tables = try document().components(separatedBy: "\n## ").dropFirst().map { section in
+        let tables = try Repository.text("docs/errors.md").components(separatedBy: "\n## ").dropFirst().map { section in
             Set(
                 section.split(separator: "\n").filter { $0.hasPrefix("| `") }.flatMap { row in
                     row.split(separator: "|").first.map { $0.matches(of: /`([a-z_]+)`/).map { String($0.output.1) } } ?? []
@@ -31,10 +32,5 @@ struct ProblemCodeTests {
         let rest = APIDescription.yaml[start.upperBound...]
         let list = try #require(rest.firstMatch(of: /enum:\s*\[([^\]]+)\]/))
         return Set(list.output.1.matches(of: /[a-z_]+/).map { String($0.output) })
-    }
-
-    private func document() throws -> String {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        return try String(contentsOf: root.appending(path: "docs/errors.md"), encoding: .utf8)
     }
 }

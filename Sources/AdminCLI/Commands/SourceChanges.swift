@@ -42,11 +42,11 @@ struct SourceUpdate: AsyncParsableCommand {
         let (source, keys) = try await AdminSettings().administer { administration in
             (
                 try await administration.updateSource(tenant: tenant, source: slug, profile: profile, schema: change),
-                try await administration.keys(tenant: tenant)
+                profile == nil ? [] : try await administration.keys(tenant: tenant)
             )
         }
         try options.print(SourceRow(source))
-        if profile != nil, keys.contains(where: { $0.isHook(for: slug) }) { source.warnOfLostRefusals(tenant: tenant) }
+        if keys.contains(where: { $0.isHook(for: slug) }) { source.warnOfLostRefusals(tenant: tenant) }
     }
 }
 

@@ -53,13 +53,14 @@ extension Administration {
         try await act { [actor] connection, deadline in
             let tenant = try connection.lockTenant(tenantSlug, deadline: deadline)
             let source = try connection.findSource(slug, of: tenant, deadline: deadline)
-            if case .named(let name) = schema { try connection.checkSchema(name, of: tenant, deadline: deadline) }
-            let schemaName: String? =
-                switch schema {
-                case .named(let name): name
-                case .nothing: nil
-                case nil: source.schemaName
-                }
+            let schemaName: String?
+            switch schema {
+            case .named(let name):
+                try connection.checkSchema(name, of: tenant, deadline: deadline)
+                schemaName = name
+            case .nothing: schemaName = nil
+            case nil: schemaName = source.schemaName
+            }
             let update = UpdateSource(
                 tenant: tenant.id,
                 source: source.id,
@@ -277,7 +278,7 @@ struct ReleaseRevokedKeys: Statement {
 
 struct DeleteSource: Statement {
     static let name = "delete_source"
-    static let sql = "DELETE FROM sluice.sources WHERE tenant_id = $1 AND source_id = $2 RETURNING \(sourceColumns)"
+    static let sql = "DELETE FROM sluice.sources WHERE tenant_id = $1 AND source_id = $2"
 
     let tenant: TenantID
     let source: SourceID
@@ -287,5 +288,5 @@ struct DeleteSource: Statement {
         bindings.append(source.rawValue)
     }
 
-    static func decode(_ row: Row) throws(PostgresError) -> SourceRecord { try decodeSource(row) }
+    static func decode(_ row: Row) throws(PostgresError) {}
 }

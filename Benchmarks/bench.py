@@ -42,11 +42,11 @@ class Parser(argparse.ArgumentParser):
 def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="bench.py", description="Benchmarks of Sluice.")
     parser.add_argument("benchmark", nargs="?", default="all", choices=[*BENCHMARKS, *LONG, "all"])
-    parser.add_argument("--rounds", type=int, default=5, help="of single and bulk, each both ways (5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of what is measured in turns, each both ways (5)")
     parser.add_argument("--seconds", type=float, default=10, help="of each half of a round (10)")
     parser.add_argument("--warm-up", type=float, default=3, help="seconds before the first round (3)")
     parser.add_argument("--rate", type=float, help="latency, soak: requests a second (half of what single measures)")
-    parser.add_argument("--latency-seconds", type=float, default=30)
+    parser.add_argument("--latency-seconds", type=float, default=30, help="latency: of each half of a round (30)")
     parser.add_argument("--small-mb", type=int, default=100, help="stream: the first body")
     parser.add_argument("--large-mb", type=int, default=1000, help="stream: the second body")
     parser.add_argument("--rows", type=int, default=10_000_000, help="history: events to begin with (10 million)")

@@ -1,6 +1,9 @@
 /* An open-loop HTTP generator: requests are due at fixed times whatever the server does, and a request's latency counts
  * from when it was due, not from when a connection was free to send it. So a server that stalls for a second is charged
  * for every request that was due in that second (wrk, closed-loop, would just send fewer: "coordinated omission").
+ * It sends and reads once a tick: whoever wakes for each request and each answer takes three times the processor, on the
+ * machine of the server under test. So a latency includes up to half a millisecond until its request is sent, and up to
+ * as much until its answer is seen.
  *
  * usage: openloop <port> <plan> <first counter> <requests a second> <seconds> <connections> <warm-up seconds>
  *
@@ -23,11 +26,11 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { COUNTER = 12, SECOND = 20, REQUEST = 4096, ANSWER = 4096, PATIENCE = 30 };
+#define TICK INT64_C(500000) /* ns */
 
 struct template {
     char *text;    /* head and body, as sent */
@@ -265,40 +268,41 @@ static void send_due(struct schedule *s)
     }
 }
 
-/* Wakes the poller when the next request is due; nothing to wake for while no connection is free. */
-static void set_alarm(const struct schedule *s, int timer)
-{
-    struct itimerspec alarm = {0};
-    if (s->next < s->total && idle_count > 0) {
-        int64_t due = due_time(s, s->next);
-        alarm.it_value = (struct timespec){.tv_sec = due / 1000000000, .tv_nsec = due % 1000000000};
-    }
-    timerfd_settime(timer, TFD_TIMER_ABSTIME, &alarm, NULL);
-}
-
-static void run(struct schedule *s, int timer)
+static bool receive_all(struct schedule *s)
 {
     struct epoll_event events[256];
-    int64_t last = now_ns();
-    while (s->answered < s->total) {
-        send_due(s);
-        set_alarm(s, timer);
-        int count = epoll_wait(poller, events, 256, 1000);
+    size_t before = s->answered;
+    int count;
+    do {
+        count = epoll_wait(poller, events, 256, 0);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.u32 == UINT32_MAX) {
-                uint64_t ticks;
-                if (read(timer, &ticks, sizeof ticks) < 0 && errno != EAGAIN) fail("timer: %s", strerror(errno));
-                continue;
-            }
             struct connection *c = &connections[events[i].data.u32];
             if (events[i].events & EPOLLOUT) send_rest(c);
             if ((events[i].events & ~(uint32_t)EPOLLOUT) && receive(c)) {
                 idle[idle_count++] = (int)(c - connections);
                 s->answered++;
-                last = now_ns();
             }
         }
-        if (now_ns() - last > PATIENCE * INT64_C(1000000000) && s->next > s->answered) fail("no answer for %d s", PATIENCE);
+    } while (count == 256);
+    return s->answered > before;
+}
+
+static void sleep_until(int64_t instant)
+{
+    struct timespec t = {.tv_sec = instant / 1000000000, .tv_nsec = instant % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {}
+}
+
+static void run(struct schedule *s)
+{
+    int64_t tick = now_ns(), last = tick;
+    while (s->answered < s->total) {
+        if (receive_all(s)) last = now_ns();
+        send_due(s);
+        int64_t now = now_ns();
+        if (now - last > PATIENCE * INT64_C(1000000000) && s->next > s->answered) fail("no answer for %d s", PATIENCE);
+        tick = tick + TICK < now ? now : tick + TICK;
+        sleep_until(tick);
     }
 }
 
@@ -352,12 +356,9 @@ int main(int count, char **arguments)
         open_connection(&connections[i], (uint32_t)i, port);
         idle[idle_count++] = i;
     }
-    int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = UINT32_MAX};
-    if (timer < 0 || epoll_ctl(poller, EPOLL_CTL_ADD, timer, &event) < 0) fail("timer: %s", strerror(errno));
 
     s.start = now_ns() + 10000000;
-    run(&s, timer);
+    run(&s);
     double took = (double)(now_ns() - s.start) / 1e9;
 
     size_t measured = s.total - skipped;

@@ -51,6 +51,9 @@ struct ClusterSettings: Sendable {
             fsync = on
             synchronous_commit = on
             full_page_writes = on
+            # A segment of the log that has to be made holds up every commit for as long as writing 16 MB takes; old ones are kept and used again.
+            max_wal_size = 1GB
+            min_wal_size = 1GB
             """
         case .fast:
             """

@@ -17,7 +17,7 @@ import Testing
         for (from, to) in Self.ranges {
             for times in [[Duration.zero], [.seconds(2)], [.zero, .zero, .zero, .seconds(2), .milliseconds(500)]] {
                 let (start, end) = (Self.now.adding(microseconds: from), Self.now.adding(microseconds: to))
-                var windows = EventWindows(order, from: start, to: end, isLed: isLed, now: Self.now)
+                var windows = EventWindows(order, from: start, to: end, isBounded: false, isLed: isLed, now: Self.now)
                 var edge = order == .newestFirst ? end : start
                 var count = 0
                 while let window = windows.next(), count < 100_000 {
@@ -36,7 +36,8 @@ import Testing
     }
 
     @Test func growWhileTheyAreQuickAndShrinkWhenTheyAreSlow() throws {
-        var windows = EventWindows(.oldestFirst, from: Self.now.adding(days: -3_000), to: Self.now, isLed: false, now: Self.now)
+        let start = Self.now.adding(days: -3_000)
+        var windows = EventWindows(.oldestFirst, from: start, to: Self.now, isBounded: false, isLed: false, now: Self.now)
         var lengths: [Int64] = []
         for time in [Duration.zero, .zero, .milliseconds(500), .seconds(2), .seconds(2), .seconds(2)] {
             let next = windows.next()
@@ -45,5 +46,25 @@ import Testing
             windows.took(time)
         }
         #expect(lengths == [1, 4, 16, 16, 4, 1])
+    }
+
+    /// Two months, a year of them, all others; the far end of a window that is wide is never a filter's bound.
+    @Test(arguments: [EventOrder.newestFirst, .oldestFirst], [true, false])
+    func lookIntoFewMonthsFirstWhereAnIndexLeads(order: EventOrder, isBounded: Bool) throws {
+        // Of November 2026.
+        let start = try #require(Timestamp(rfc3339: "2021-03-07T12:00:00Z"))
+        var windows = EventWindows(order, from: start, to: Self.now, isBounded: isBounded, isLed: true, now: Self.now)
+        var bounds: [String] = []
+        var wide: [Bool] = []
+        while let window = windows.next() {
+            let far = order == .newestFirst ? window.lowerBound : window.upperBound
+            bounds.append(far == start || far == Self.now ? "end" : String(far.rfc3339().prefix(10)))
+            wide.append(windows.isWide)
+        }
+        switch order {
+        case .newestFirst: #expect(bounds == ["2026-10-01", "2025-10-01", "end"])
+        case .oldestFirst: #expect(bounds == ["2021-05-01", "2022-05-01", "end"])
+        }
+        #expect(wide == [false, true, !isBounded])
     }
 }

@@ -55,10 +55,16 @@ package struct EventReader: Sendable {
             case .oldestFirst: start = max(start, after.occurredAt)
             }
         }
-        var windows = EventWindows(filter.order, from: start, to: end, isLed: Self.isLed(filter, queries), now: now)
+        let isBounded = (filter.order == .newestFirst ? filter.from : filter.to) != nil
+        var windows = EventWindows(
+            filter.order,
+            from: start,
+            to: end,
+            isBounded: isBounded,
+            isLed: Self.isLed(filter, queries),
+            now: now
+        )
         let found = PageBuilder(maximumRows: limit, maximumBytes: Self.maximumPageBytes)
-        // Where a page's walk ends unless it is full before.
-        let isUnbounded = (filter.order == .newestFirst ? filter.from : filter.to) == nil
         // What is left then is for the answer.
         let latest = enough + enough.duration(to: deadline) / 2
         var isFirst = true
@@ -70,7 +76,7 @@ package struct EventReader: Sendable {
                 schemas: schemas,
                 queries: queries,
                 window: window,
-                isWide: windows.isRest && isUnbounded
+                isWide: windows.isWide
             )
             let stopped: EventPosition?
             do {

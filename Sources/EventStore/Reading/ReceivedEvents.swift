@@ -79,22 +79,7 @@ extension SelectReceived: QueryStatement {
                 $0.append(after.id.uuid)
             }
         }
-        let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
-        return builder.query(
-            """
-            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name || ' ' || v.version, p.type, p.actor, p.machine, p.fields, p.extra,
-                   p.version_no
-            FROM (
-                SELECT * FROM sluice.events e
-                WHERE \(builder.conditions)
-                ORDER BY e.received_at, e.id
-                LIMIT \(limitPlace)
-            ) p
-            LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
-            LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
-            ORDER BY p.received_at, p.id
-            """
-        )
+        return builder.page(by: "received_at, id", limit: limit)
     }
 
     static func decode(_ row: Row) throws(PostgresError) -> StoredEvent {

@@ -31,8 +31,6 @@ extension SelectEvents: QueryStatement {
                 $0.append(after.id.uuid)
             }
         }
-        let direction = filter.order.direction
-        var order = "e.occurred_at \(direction), e.id \(direction)"
         let sought = isWide ? sought : nil
         if let sought {
             // A range of one value, in the order of the column's index: without the values nothing else tells PostgreSQL that this index leads to
@@ -42,26 +40,15 @@ extension SelectEvents: QueryStatement {
                 $0.append(sought.value)
                 $0.append(sought.value)
             }
-            order = "e.\(sought.column) \(direction), \(order)"
         } else {
             addConditions(to: &builder)
         }
         if filter.order == .oldestFirst { builder.mark("asc") }
-        let limitPlace = builder.bind { $0.append(Int32(clamping: limit)) }
-        var query = builder.query(
-            """
-            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name || ' ' || v.version, p.type, p.actor, p.machine, p.fields, p.extra,
-                   p.version_no
-            FROM (
-                SELECT * FROM sluice.events e
-                WHERE \(builder.conditions)
-                ORDER BY \(order)
-                LIMIT \(limitPlace)
-            ) p
-            LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
-            LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
-            ORDER BY p.occurred_at \(direction), p.id \(direction)
-            """
+        let direction = filter.order.direction
+        var query = builder.page(
+            by: "occurred_at \(direction), id \(direction)",
+            leading: sought.map { "\($0.column) \(direction)" },
+            limit: limit
         )
         query.planning = isWide && (sought != nil || isByTimeAlone) ? .kept : .byIndex
         return query
@@ -164,6 +151,29 @@ struct QueryBuilder {
 }
 
 extension QueryBuilder {
+    /// The first of the events that match, as `SelectEvents.decode` reads them.
+    ///
+    /// - Parameter leading: a column of one value, and its direction, so that its index has the order.
+    mutating func page(by order: String, leading: String? = nil, limit: Int) -> Query {
+        let limitPlace = bind { $0.append(Int32(clamping: limit)) }
+        return query(
+            """
+            SELECT p.id, p.occurred_at, p.received_at, s.slug, v.name || ' ' || v.version, p.type, p.actor, p.machine, p.fields, p.extra,
+                   p.version_no
+            FROM (
+                SELECT e.tenant_id, e.source_id, e.version_no, e.id, e.occurred_at, e.received_at, e.type, e.actor, e.machine, e.fields, e.extra
+                FROM sluice.events e
+                WHERE \(conditions)
+                ORDER BY \([leading, order].compactMap(\.self).joined(separator: ", "))
+                LIMIT \(limitPlace)
+            ) p
+            LEFT JOIN sluice.sources s ON s.tenant_id = p.tenant_id AND s.source_id = p.source_id
+            LEFT JOIN sluice.schemas v ON v.tenant_id = p.tenant_id AND v.version_no = p.version_no
+            ORDER BY \(order)
+            """
+        )
+    }
+
     /// Rows in one of these places; none when there is no place.
     mutating func add(places: [SchemaHistory.FieldQuery.Place]) {
         guard places.count != 1, !places.isEmpty else {

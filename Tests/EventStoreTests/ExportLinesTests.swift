@@ -78,10 +78,10 @@ import Testing
             schemas: schemas,
             lines: EventLines(.csv, fields: schemas.fieldNames)
         )
-        var text = try await export.next(deadline: fixture.deadline) ?? []
+        var text = try await export.next(deadline: fixture.deadline)?.text() ?? []
         try await apply("new: { from: /v, type: string, renamed_from: old }")
         try await fixture.store([#"{"v":"late"}"#], of: fixture.acme, secondsAgo: 10)
-        while let page = try await export.next(deadline: fixture.deadline) { text += page }
+        while let page = try await export.next(deadline: fixture.deadline) { text += page.text() }
         let lines = String(decoding: text, as: UTF8.self).split(separator: "\r\n")
         #expect(lines.count == 1_102 && lines.first?.hasSuffix(",machine,old,extra") == true)
         #expect(lines.dropFirst().prefix(1_100).enumerated().allSatisfy { $0.element.contains(",v\($0.offset),") })

@@ -81,8 +81,8 @@ struct ExportCommand: AsyncParsableCommand {
         )
         let before = output.manifest.rows
         var progress = ExportProgress(to: filter.to ?? .now())
-        while let text = try await export.next(deadline: .now + Self.patience) {
-            try output.write(text, rows: before + export.rows, position: export.position)
+        while let page = try await export.next(deadline: .now + Self.patience) {
+            try output.write(page.text(), rows: before + export.rows, position: export.position)
             progress.show(rows: export.rows, bytes: output.bytes, at: export.position?.occurredAt)
         }
         try output.finish()

@@ -1,6 +1,6 @@
 package import EventCore
 
-/// Everything of one tenant that matches, a page of text at a time.
+/// Everything of one tenant that matches, a page at a time.
 ///
 /// Each page is a query of its own: between two of them nothing is held, no connection, no snapshot, no lane, however long the reader
 /// takes. An event that is stored meanwhile is in it when it lies behind the place that was reached. All have the shape that was the newest
@@ -9,7 +9,26 @@ package struct EventExport: Sendable {
     /// Rows of one page.
     private static let pageRows = 1_000
 
-    package let lines: EventLines
+    /// What one query found, to be written: that is as much work as finding it, so it can be done while the next one is asked for.
+    package struct Page: Sendable {
+        fileprivate let header: [UInt8]
+        fileprivate let events: [StoredEvent]
+        fileprivate let lines: EventLines
+        /// None was given before.
+        fileprivate let isFirst: Bool
+        fileprivate let footer: [UInt8]
+
+        /// Its text, which may be empty.
+        package func text() -> [UInt8] {
+            var text = header
+            text.reserveCapacity(text.count + events.reduce(0) { $0 + $1.fields.count + $1.extra.count + 320 })
+            for (place, event) in events.enumerated() { lines.append(event, isFirst: isFirst && place == 0, to: &text) }
+            text += footer
+            return text
+        }
+    }
+
+    private let lines: EventLines
     private let reader: EventReader
     private let tenant: TenantID
     private let retentionDays: Int
@@ -45,10 +64,10 @@ package struct EventExport: Sendable {
         isStarted = after != nil
     }
 
-    /// The next page's text, which may be empty; nil when there is no more. After an error the same page can be asked for again.
+    /// The next page; nil when there is no more. After an error the same page can be asked for again.
     ///
     /// - Parameter deadline: for the database, of this page alone.
-    package mutating func next(now: Timestamp = .now(), deadline: ContinuousClock.Instant) async throws -> [UInt8]? {
+    package mutating func next(now: Timestamp = .now(), deadline: ContinuousClock.Instant) async throws -> Page? {
         guard !isFinished else { return nil }
         let page = try await reader.page(
             of: tenant,
@@ -60,16 +79,17 @@ package struct EventExport: Sendable {
             now: now,
             deadline: deadline
         )
-        var text = isStarted ? [] : lines.header
-        text.reserveCapacity(text.count + page.events.reduce(0) { $0 + $1.fields.count + $1.extra.count + 320 })
-        for event in page.events {
-            lines.append(event, isFirst: rows == 0, to: &text)
-            rows += 1
-        }
+        let found = Page(
+            header: isStarted ? [] : lines.header,
+            events: page.events,
+            lines: lines,
+            isFirst: rows == 0,
+            footer: page.next == nil ? lines.footer : []
+        )
+        rows += page.events.count
         position = page.next ?? page.events.last?.position ?? position
         isStarted = true
         isFinished = page.next == nil
-        if isFinished { text += lines.footer }
-        return text
+        return found
     }
 }

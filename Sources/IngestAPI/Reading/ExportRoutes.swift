@@ -45,12 +45,12 @@ struct ExportRoutes: Sendable {
 enum BodyOfPages {
     private struct Page: Sendable {
         /// Nil behind the last one.
-        let text: [UInt8]?
+        let found: EventExport.Page?
         let rest: EventExport
 
         func following(deadline: ContinuousClock.Instant) async throws -> Page {
             var rest = rest
-            return Page(text: try await rest.next(deadline: deadline), rest: rest)
+            return Page(found: try await rest.next(deadline: deadline), rest: rest)
         }
     }
 
@@ -85,15 +85,16 @@ enum BodyOfPages {
     static func response(_ export: EventExport, isGzip: Bool, deadline: Duration) async throws -> Response {
         var begun = export
         let first = try await begun.next(deadline: .now + deadline)
-        let beginning = FirstPage(Page(text: first, rest: begun))
+        let beginning = FirstPage(Page(found: first, rest: begun))
         let body = ResponseBody { writer in
             var page = try beginning.take()
             let encoder = isGzip ? try GzipEncoder() : nil
             var lastFound = ContinuousClock.now
-            while let text = page.text {
-                // The next page is made while this one is on its way.
+            while let found = page.found {
+                // The next page is looked for while this one is written.
                 let current = page
                 async let following = current.following(deadline: .now + deadline)
+                let text = found.text()
                 let bytes = try encoder?.encode(text) ?? text
                 if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
                 if !text.isEmpty { lastFound = .now }

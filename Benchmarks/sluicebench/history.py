@@ -1,4 +1,4 @@
-"""`history`: reading, exporting and dropping what years have left: `--rows` events of 50 tenants in 14 months, then in 60.
+"""`history`: reading, exporting and dropping what years have left: `--rows` events of 50 tenants in 14 months, without and with 46 months before them.
 
 The last of the 14 months has half of the rows: 5 million of 10.
 """
@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import datetime
 import http.client
+import json
 import re
 import socket
 import statistics
@@ -25,17 +26,13 @@ from .server import Server
 from .tenancy import Sender, sap_sender
 
 MONTHS, MORE_MONTHS, TENANTS = 14, 60, 50
+FEW, MANY = f"{MONTHS} months", f"{MORE_MONTHS} months"
 # Of the rows that one tenant has; the others share the rest.
 SHARE = 3
-TRIALS, PASSES = 200, 3
+TRIALS = 200
+# A machine's speed drifts by more than the bar within seconds: each pair is measured at once, and is one ratio.
+PASSES = ((FEW, MANY), (MANY, FEW), (FEW, MANY))
 PAGE_MS, MORE_MONTHS_RATIO, EXPORT_RATIO, GROWTH_MB, DROP_P99_MS, LARGE_DROP_SECONDS = 20, 1.1, 0.5, 20, 1000, 10
-
-
-class Pages(NamedTuple):
-    """Milliseconds of each kind of query."""
-
-    p50: dict[str, float]
-    p99: dict[str, float]
 
 
 def history(options: Options, report: Report) -> Report:
@@ -50,31 +47,21 @@ def history(options: Options, report: Report) -> Report:
             f"INSERT INTO sluice.tenants (tenant_id, slug, name, retention_days) OVERRIDING SYSTEM VALUE "
             f"SELECT 100000 + n, 'tenant-' || n, 'Tenant ' || n, 3650 FROM generate_series(0, {TENANTS - 2}) n"
         )
-        months = _months(MONTHS)
+        months, older = _months(MORE_MONTHS)[:MONTHS], _months(MORE_MONTHS)[MONTHS:]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             # The last one, with half of all rows, beside all others.
-            rows = {place: options.rows // 2 if place == MONTHS - 1 else options.rows // 2 // (MONTHS - 1) for place in reversed(range(MONTHS))}
-            for filled in [pool.submit(_fill, server, sender, months[place], count, place) for place, count in rows.items()]:
+            rows = {month: options.rows // 2 // (1 if month == months[-1] else MONTHS - 1) for month in reversed(months)}
+            for filled in [pool.submit(_fill, server, sender, month, count) for month, count in rows.items()]:
                 filled.result()
+        # Other people and machines, so that a page is the same with and without them.
+        for month in older:
+            _fill(server, sender, month, 1_000, era="former ")
         server.psql("VACUUM ANALYZE sluice.events", 1800)
         report.figures["rows"] = _count(server)
         report.figures["filled in seconds"] = round(time.monotonic() - began)
-        pages = _pages(server, key, months, report, f"{MONTHS} months")
-        report.bars.append(Bar("slowest page's p99", max(pages.p99.values()), PAGE_MS, unit=" ms", least=False))
-        for month in _months(MORE_MONTHS)[MONTHS:]:
-            _fill(server, sender, month, 1_000, 0)
-        server.psql("ANALYZE sluice.events", 600)
-        more = _pages(server, key, months, report, f"{MORE_MONTHS} months")
-        report.bars.append(Bar(f"slowest page's p99 in {MORE_MONTHS} months", max(more.p99.values()), PAGE_MS, unit=" ms", least=False))
-        # A machine's speed drifts by more than the bar within minutes: the few months are measured on either side of the many.
-        with _without(server, _months(MORE_MONTHS)[MONTHS:]):
-            again = _pages(server, key, months, report, f"{MONTHS} months, after {MORE_MONTHS}")
-        ratios = {kind: more.p50[kind] / statistics.mean((pages.p50[kind], again.p50[kind])) for kind in pages.p50}
-        report.figures[f"medians in {MORE_MONTHS} months ÷ in {MONTHS}"] = {kind: round(ratio, 2) for kind, ratio in ratios.items()}
-        slower = statistics.median(ratios.values())
-        report.bars.append(Bar(f"a page in {MORE_MONTHS} months ÷ in {MONTHS}, median of all kinds", slower, MORE_MONTHS_RATIO, least=False))
+        _pages(server, key, months, older, report)
         _export(server, sender, key, months, report)
-        _drop(server, sender, _months(MORE_MONTHS), report)
+        _drop(server, sender, months + older, report)
     return report
 
 
@@ -85,8 +72,11 @@ def _months(count: int) -> list[datetime.date]:
     return [datetime.date(number // 12, number % 12 + 1, 1) for number in numbers]
 
 
-def _fill(server: Server, sender: Sender, month: datetime.date, rows: int, place: int) -> None:
-    """Rows as the API would have written them; every fifth of the tenant's has the common serial, one a month the rare one."""
+def _fill(server: Server, sender: Sender, month: datetime.date, rows: int, era: str = "") -> None:
+    """Rows as the API would have written them; every fifth of the tenant's has the common serial, one a month the rare one.
+
+    What a row tells of a person or a machine begins with `era`.
+    """
     (slot,) = server.psql(f"SELECT slot FROM sluice.schema_slots WHERE tenant_id = {sender.tenant_id} AND field = 'serial'").splitlines()
     now = datetime.datetime.now(datetime.UTC)
     seconds = 28 * 86_400 - 1 if (month.year, month.month) != (now.year, now.month) else max(60, int((now.day - 1) * 86_400 + now.hour * 3600))
@@ -99,12 +89,12 @@ def _fill(server: Server, sender: Sender, month: datetime.date, rows: int, place
         INSERT INTO sluice.events (tenant_id, occurred_at, id, received_at, source_id, version_no, type, actor, machine, k{slot}, fields, extra)
         SELECT CASE WHEN n % {SHARE} = 0 THEN {sender.tenant_id} ELSE 100000 + n % {TENANTS - 1} END, at, gen_random_uuid(), at,
                {sender.source_id}, {sender.version}, 'corp.sap.privileges.' || CASE WHEN n % 2 = 0 THEN 'granted' ELSE 'revoked' END,
-               'user' || n % 5000, 'machine' || n % 20000, serial,
+               '{era}user' || n % 5000, '{era}machine' || n % 20000, serial,
                jsonb_build_object('serial', serial, 'admin', n % 2 = 0, 'expires', to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                                   'reason', 'Install the compiler, ticket ' || n),
                '{{"delayed": false}}'
         FROM (SELECT n, timestamptz '{month} 00:00:00+00' + interval '1 second' * (n::float8 * {seconds} / {rows}) AS at,
-                     CASE WHEN n = {SHARE} THEN 'RARE' WHEN n % {SHARE * 5} = 0 THEN 'COMMON' ELSE 'C02X' || n % 3000 END AS serial
+                     '{era}' || CASE WHEN n = {SHARE} THEN 'RARE' WHEN n % {SHARE * 5} = 0 THEN 'COMMON' ELSE 'C02X' || n % 3000 END AS serial
               FROM generate_series(1, {rows}) n) rows
         """,
         1800,
@@ -116,6 +106,9 @@ def _without(server: Server, months: list[datetime.date]) -> Iterator[None]:
     """Takes months out and puts them back."""
     ends = {month: (month + datetime.timedelta(days=32)).replace(day=1) for month in months}
     names = {month: f"sluice.events_{month:%Y_%m}" for month in months}
+    if not months:
+        yield
+        return
     server.psql("; ".join(f"ALTER TABLE sluice.events DETACH PARTITION {name}" for name in names.values()))
     yield
     server.psql("; ".join(
@@ -130,41 +123,65 @@ def _count(server: Server) -> int:
 # ── Pages ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _pages(server: Server, key: str, months: list[datetime.date], report: Report, name: str) -> Pages:
-    """The first page of 100 of each kind of query, `PASSES` times `TRIALS` of each, one pass after the other."""
+class Pass(NamedTuple):
+    """`TRIALS` looks at a kind of query."""
+
+    p50: float
+    p99: float
+    """Milliseconds."""
+    ids: list[str]
+    """Of the events of the page."""
+
+
+def _pages(server: Server, key: str, months: list[datetime.date], older: list[datetime.date], report: Report) -> None:
+    """The first page of 100 of each kind of query, in turns without the older months and with them."""
     window = {"from": f"{months[3]}T00:00:00Z", "to": f"{months[1]}T00:00:00Z"}
     queries = {"all": {}, "type": {"type": "corp.sap.privileges.granted"}, "actor": {"actor": "user30"}, "machine": {"machine": "machine30"}}
     queries |= {f"serial, {kind}": {"serial": value} for kind, value in (("rare", "RARE"), ("common", "COMMON"), ("absent", "NONE"))}
     queries |= {f"{kind}, two months": filters | window for kind, filters in list(queries.items())}
-    passes: list[dict[str, list[float]]] = []
+    passes: dict[str, list[dict[str, Pass]]] = {FEW: [], MANY: []}
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     with contextlib.closing(connection):
-        for _ in range(PASSES):
-            passes.append({kind: _times(connection, key, filters) for kind, filters in queries.items()})
-    p50s, p99s, table = {}, {}, {}
+        for pair in PASSES:
+            found: dict[str, dict[str, Pass]] = {FEW: {}, MANY: {}}
+            for kind, filters in queries.items():
+                for name in pair:
+                    with _without(server, older if name == FEW else []):
+                        found[name][kind] = _pass(connection, key, filters)
+            for name, each in found.items():
+                passes[name].append(each)
     for kind in queries:
-        p50s[kind] = statistics.median(statistics.median(one[kind]) for one in passes)
-        each = [one[kind][int(TRIALS * 0.99) - 1] for one in passes]
-        p99s[kind] = statistics.median(each)
-        table[kind] = [round(p50s[kind], 2), round(p99s[kind], 2), [round(one, 2) for one in each]]
-    report.figures[f"first page of 100, {name}: ms, medians of the passes' p50 and p99, and each pass's p99"] = table
-    return Pages(p50s, p99s)
+        if len({tuple(one[kind].ids) for each in passes.values() for one in each}) > 1:
+            raise Broken(f"{kind}: the older months have changed the page")
+    for name, each in passes.items():
+        p99s = {kind: statistics.median(one[kind].p99 for one in each) for kind in queries}
+        report.figures[f"first page of 100, {name}: ms, medians of the passes' p50 and p99, and each pass's p99"] = {
+            kind: [round(statistics.median(one[kind].p50 for one in each), 2), round(p99s[kind], 2), [round(one[kind].p99, 2) for one in each]]
+            for kind in queries
+        }
+        report.bars.append(Bar(f"slowest page's p99 in {name}", max(p99s.values()), PAGE_MS, unit=" ms", least=False))
+    ratios = {kind: [many[kind].p50 / few[kind].p50 for few, many in zip(passes[FEW], passes[MANY], strict=True)] for kind in queries}
+    report.figures[f"medians in {MANY} ÷ in {FEW}, and each pair's"] = {
+        kind: [round(statistics.median(each), 2), [round(one, 2) for one in each]] for kind, each in ratios.items()
+    }
+    slower = statistics.median(statistics.median(each) for each in ratios.values())
+    report.bars.append(Bar(f"a page in {MANY} ÷ in {FEW}, median of all kinds", slower, MORE_MONTHS_RATIO, least=False))
 
 
-def _times(connection: http.client.HTTPConnection, key: str, filters: dict[str, str]) -> list[float]:
-    """Milliseconds that each answer took, in order of size."""
+def _pass(connection: http.client.HTTPConnection, key: str, filters: dict[str, str]) -> Pass:
     path = "/v1/events?" + urllib.parse.urlencode({"limit": 100, **filters})
     times = []
-    for trial in range(TRIALS + 20):
+    body = b""
+    for _ in range(TRIALS + 20):
         began = time.perf_counter()
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
         answer = connection.getresponse()
         body = answer.read()
+        times.append((time.perf_counter() - began) * 1000)
         if answer.status != 200:
             raise Broken(f"{path}: {answer.status} {body[:200]!r}")
-        if trial >= 20:
-            times.append((time.perf_counter() - began) * 1000)
-    return sorted(times)
+    times = sorted(times[20:])
+    return Pass(statistics.median(times), times[int(TRIALS * 0.99) - 1], [event["id"] for event in json.loads(body)["data"]])
 
 
 # ── Export ──────────────────────────────────────────────────────────────────────────────────────────────────────

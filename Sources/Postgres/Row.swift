@@ -13,15 +13,16 @@ package struct Row: Sendable {
     package var columnCount: Int { Int(PQnfields(handle.pointer)) }
 
     package func decode<T: PostgresValue>(_ column: Int, as type: T.Type = T.self) throws(PostgresError) -> T {
-        guard let value = try decodeIfPresent(column, as: type) else { throw Self.null(column) }
-        return value
+        let (bytes, oid) = try content(of: column, for: type)
+        guard let bytes else { throw Self.null(column) }
+        defer { withExtendedLifetime(handle) {} }
+        return try T(decoding: bytes, oid: oid)
     }
 
     /// nil for NULL.
     package func decodeIfPresent<T: PostgresValue>(_ column: Int, as type: T.Type = T.self) throws(PostgresError) -> T? {
-        let oid = try typeOID(of: column)
-        guard T.accepts(oid: oid) else { throw .decoding("column \(column) has type \(oid), not one for \(T.self)") }
-        guard let bytes = field(column) else { return nil }
+        let (bytes, oid) = try content(of: column, for: type)
+        guard let bytes else { return nil }
         defer { withExtendedLifetime(handle) {} }
         return try T(decoding: bytes, oid: oid)
     }
@@ -56,6 +57,16 @@ package struct Row: Sendable {
     }
 
     private static func null(_ column: Int) -> PostgresError { .decoding("column \(column) is NULL") }
+
+    /// What `decode` reads; no `T?` in between, for whose type the runtime would have to be asked.
+    private func content(
+        of column: Int,
+        for type: any PostgresValue.Type
+    ) throws(PostgresError) -> (bytes: UnsafeRawBufferPointer?, oid: UInt32) {
+        let oid = try typeOID(of: column)
+        guard type.accepts(oid: oid) else { throw .decoding("column \(column) has type \(oid), not one for \(type)") }
+        return (field(column), oid)
+    }
 
     private func typeOID(of column: Int) throws(PostgresError) -> UInt32 {
         guard index >= 0, index < Int(PQntuples(handle.pointer)) else { throw .decoding("there is no row \(index)") }

@@ -67,4 +67,12 @@ import Testing
         }
         #expect(wide == [false, true, !isBounded])
     }
+
+    /// A bound within the second window, and one at a month's start.
+    @Test(arguments: ["2026-03-07T12:00:00Z", "2026-03-01T00:00:00Z", "2026-10-01T00:00:00Z"])
+    func areNotWideBeforeAFiltersBound(from: String) throws {
+        let start = try #require(Timestamp(rfc3339: from))
+        var windows = EventWindows(.newestFirst, from: start, to: Self.now, isBounded: true, isLed: true, now: Self.now)
+        while let window = windows.next() { #expect(!windows.isWide, "\(window)") }
+    }
 }

@@ -37,7 +37,9 @@ struct Fixture {
         let source = try #require(earlier ?? current)
         var mapper = RecordMapper()
         let events = try records.enumerated().map { place, record in
-            let at = Timestamp(microsecondsSince1970: now.microsecondsSince1970 - Int64((secondsAgo - Double(place)) * 1_000_000))
+            let at = Timestamp(
+                microsecondsSince1970: now.microsecondsSince1970 - Int64(((secondsAgo - Double(place)) * 1_000_000).rounded())
+            )
             return try mapper.accept(
                 Array(record.utf8),
                 from: source,

@@ -90,6 +90,39 @@ import Testing
         #expect(try await find(fixture, "a", .equals, "y").count == 1)
     }
 
+    /// An index is asked for two months, then for a year of them, then for all others: no edge between them loses or repeats an event.
+    @Test(arguments: [EventOrder.newestFirst, .oldestFirst], [1, 3, 100])
+    func pagesThroughManyMonths(order: EventOrder, limit: Int) async throws {
+        let fixture = try await Fixture.make()
+        let month = Month(of: fixture.now)
+        try await store("a: { from: /a, type: string, indexed: true }", [], fixture, secondsAgo: 0)
+        let starts = [1, 2, 3, 12, 13, 14, 15, 25, 26, 27, 28, 40].map { month.start(monthsBack: $0) }
+        for start in starts {
+            // At a month's first instant, and in the second before.
+            for at in [start.adding(microseconds: -1_000_000), start] {
+                let ago = Double(at.microsecondsSince1970.distance(to: fixture.now.microsecondsSince1970)) / 1_000_000
+                try await fixture.store([#"{"a":"v1"}"#], of: fixture.acme, secondsAgo: ago)
+            }
+        }
+        var seen: [Timestamp] = []
+        var after: EventPosition?
+        repeat {
+            let page = try await fixture.reader.page(
+                of: fixture.acme.id,
+                retentionDays: 3650,
+                filter: EventFilter(fields: [FieldFilter(field: "a", comparison: .equals, text: "v1")], order: order),
+                after: after,
+                limit: limit,
+                now: fixture.now,
+                deadline: fixture.deadline
+            )
+            seen += page.events.map(\.occurredAt)
+            after = page.next
+        } while after != nil
+        #expect(seen == (order == .oldestFirst ? seen.sorted() : seen.sorted().reversed()))
+        #expect(seen.count == 2 * starts.count && Set(starts).isSubset(of: seen) && Set(seen).count == seen.count)
+    }
+
     @Test func pagesThroughFilteredRows() async throws {
         let fixture = try await Fixture.make()
         try await store("a: { from: /a, type: string }", (0..<30).map { #"{"a":"v\#($0 % 3)","n":\#($0)}"# }, fixture, secondsAgo: 900)
@@ -240,6 +273,25 @@ extension OldRowsTests {
                 )
                 #expect(conditions.count == scans.count && plan.contains("Merge Append"), "\(plan)")
             }
+        }
+    }
+
+    /// Beyond the far end lies a month of its own, in which nothing is looked for.
+    @Test func aKeptPlanReadsNothingBeyondTheMonthsOfItsWindow() async throws {
+        let fixture = try await Fixture.make()
+        let months = try await fixture.fillTwoMonths(values: 400)
+        let between = Month(of: fixture.now).start(monthsBack: 1)
+        for (order, window) in [(EventOrder.newestFirst, between..<months.upperBound), (.oldestFirst, months.lowerBound..<between)] {
+            let query = SelectEvents(
+                tenant: fixture.acme.id,
+                filter: EventFilter(actor: "v7", order: order),
+                window: window,
+                isWide: true,
+                limit: 101
+            ).query
+            let plan = try await fixture.explain(query, ["v7", "v7"], in: window, preamble: SetTenantAndKeepPlan.sql)
+            let scans = plan.split(separator: "\n").filter { $0.contains("Index Scan") && $0.contains(" on events_") }
+            #expect(scans.count == 1, "\(plan)")
         }
     }
 

@@ -9,12 +9,12 @@ package struct EventExport: Sendable {
     /// Rows of one page.
     private static let pageRows = 1_000
 
-    /// What one query found, to be written: that is as much work as finding it, so it can be done while the next one is asked for.
+    /// What one query found, to be written: that is much work too, which can be done while the next one is asked for.
     package struct Page: Sendable {
         fileprivate let header: [UInt8]
         fileprivate let events: [StoredEvent]
         fileprivate let lines: EventLines
-        /// None was given before.
+        /// No event was given before.
         fileprivate let isFirst: Bool
         fileprivate let footer: [UInt8]
 

@@ -14,7 +14,7 @@ struct SelectEvents: Sendable {
     var id: EventID?
     /// What the filter asks of schema fields: rows that may match.
     var fields: [[SchemaHistory.FieldQuery.Place]] = []
-    /// The window is of many months and has no bound but what is kept: planned once a session, where the text allows it.
+    /// The window is of many months, and its far end a month's start or the end of what is kept: planned once a session, where the text allows it.
     var isWide = false
     let limit: Int
 }
@@ -34,8 +34,8 @@ extension SelectEvents: QueryStatement {
         let sought = isWide ? sought : nil
         if let sought {
             // A range of one value, in the order of the column's index: without the values nothing else tells PostgreSQL that this index leads to
-            // fewer rows than the one by time. Behind a range the index no longer stops at the window's far end, so that must be no
-            // bound of the filter's.
+            // fewer rows than the one by time. Behind a range the index no longer stops at the window's far end, so that must be a
+            // month's start, behind which no partition is looked into, or the end of all that is kept.
             builder.add("e.\(sought.column) BETWEEN ? AND ?", key: "seek.\(sought.column)") {
                 $0.append(sought.value)
                 $0.append(sought.value)

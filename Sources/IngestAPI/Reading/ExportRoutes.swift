@@ -48,8 +48,8 @@ enum BodyOfPages {
         let found: EventExport.Page?
         let rest: EventExport
 
-        func following(deadline: ContinuousClock.Instant) async throws -> Page {
-            var rest = rest
+        static func first(of export: EventExport, deadline: ContinuousClock.Instant) async throws -> Page {
+            var rest = export
             return Page(found: try await rest.next(deadline: deadline), rest: rest)
         }
     }
@@ -83,21 +83,21 @@ enum BodyOfPages {
     /// - Parameter deadline: for the database, for each page.
     /// - Throws: what the first page's query throws: then nothing is sent yet.
     static func response(_ export: EventExport, isGzip: Bool, deadline: Duration) async throws -> Response {
-        var begun = export
-        let first = try await begun.next(deadline: .now + deadline)
-        let beginning = FirstPage(Page(found: first, rest: begun))
+        let beginning = FirstPage(try await Page.first(of: export, deadline: .now + deadline))
         let body = ResponseBody { writer in
             var page = try beginning.take()
             let encoder = isGzip ? try GzipEncoder() : nil
             var lastFound = ContinuousClock.now
             while let found = page.found {
-                // The next page is looked for while this one is written.
-                let current = page
-                async let following = current.following(deadline: .now + deadline)
-                let text = found.text()
-                let bytes = try encoder?.encode(text) ?? text
-                if !bytes.isEmpty { try await writer.write(ByteBuffer(bytes: bytes)) }
-                if !text.isEmpty { lastFound = .now }
+                let rest = page.rest
+                async let following = Page.first(of: rest, deadline: .now + deadline)
+                // Beside the connection's event loop, which looks for the next page meanwhile and has other connections to serve.
+                let (isEmpty, bytes) = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                    let text = found.text()
+                    return (text.isEmpty, ByteBuffer(bytes: try encoder?.encode(text) ?? text))
+                }
+                if bytes.readableBytes > 0 { try await writer.write(bytes) }
+                if !isEmpty { lastFound = .now }
                 if ContinuousClock.now - lastFound > Self.longestSilence { throw NothingFound() }
                 if Task.isShuttingDownGracefully { throw Stopping() }
                 page = try await following

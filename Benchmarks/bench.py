@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="bench.py", description="Benchmarks of Sluice.")
     parser.add_argument("benchmark", nargs="?", default="all", choices=[*BENCHMARKS, *LONG, "all"])
-    parser.add_argument("--rounds", type=int, default=5, help="of what is measured in turns, each both ways (5)")
+    parser.add_argument("--rounds", type=int, default=5, choices=range(1, 21), metavar="1…20", help="of what is measured in turns, each both ways (5)")
     parser.add_argument("--seconds", type=float, default=10, help="of each half of a round (10)")
     parser.add_argument("--warm-up", type=float, default=3, help="seconds before the first round (3)")
     parser.add_argument("--rate", type=float, help="latency, soak: requests a second (half of what single measures)")

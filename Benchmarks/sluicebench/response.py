@@ -36,7 +36,7 @@ def latency(options: Options, report: Report) -> Report:
             acknowledged, cut_off = sum(probe.events for probe in probes), 64 * len(probes)
         for number in range(options.rounds):
             turns = {
-                "sluice": lambda first=(50 + number) * 10_000_000_000: open_loop(server, plan, first, rate, options.latency_seconds),
+                "sluice": lambda: open_loop(server, plan, (50 + number) * 10_000_000_000, rate, options.latency_seconds),
                 "pgbench": lambda: pgbench(server, script, options.latency_seconds, rate=rate),
             }
             for name, turn in turns.items():
@@ -109,7 +109,9 @@ def fairness(options: Options, report: Report) -> Report:
         plan, flood_plan = sap_plan(server, quiet), block_plan(server, loud, int(time.time()) - 70_000)
         answered, flooding = open_loop(server, plan, 1, QUIET_RATE, 2, 16, 1).events, 0
         for number in range(1, options.rounds + 1):
+            server.psql("CHECKPOINT")
             idle = open_loop(server, plan, number * 20_000_000_000, QUIET_RATE, FLOOD_SECONDS / 2, 16)
+            server.psql("CHECKPOINT")
             flooded, flood = _under_flood(server, plan, flood_plan, number)
             idle.name, flooded.name, flood.name = "idle", "flooded", "flood"
             report.runs += [idle, flooded, flood]

@@ -3,9 +3,11 @@
 # FUZZ_CORPUS names a folder of inputs to start from and to keep new ones in; FUZZ_SANITIZERS more than the fuzzer itself.
 set -eu
 cd "$(dirname "$0")/../.."
-swift build -c release --target EventCore
-bin=$(swift build -c release --show-bin-path)
 out=.build/fuzz
+# Built apart: all objects that are found are linked, so there must be none but those that EventCore needs.
+scratch=$out/build
+swift build --scratch-path "$scratch" -c release --target EventCore
+bin=$(swift build --scratch-path "$scratch" -c release --show-bin-path)
 corpus=${FUZZ_CORPUS:-$out/corpus}
 mkdir -p "$out" "$corpus"
 
@@ -24,8 +26,8 @@ swiftc -O -swift-version 6 -parse-as-library -package-name sluice -module-name E
     -enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility \
     -enable-upcoming-feature InternalImportsByDefault \
     -I "$bin/Modules" \
-    $(find .build/checkouts -name module.modulemap -path '*/include/*' -exec printf '-Xcc -fmodule-map-file=%s ' {} \;) \
-    $(find Sources/EventCore -name '*.swift') $(find .build/plugins/outputs -name '*.swift' -path '*/EventCore/*') \
+    $(find $scratch/checkouts -name module.modulemap -path '*/include/*' -exec printf '-Xcc -fmodule-map-file=%s ' {} \;) \
+    $(find Sources/EventCore -name '*.swift') $(find $scratch/plugins/outputs -name '*.swift' -path '*/EventCore/*') \
     Tests/Fuzz/FuzzReader.swift $objects -lstdc++ -o "$out/fuzz-reader"
 
 exec "$out/fuzz-reader" -timeout=10 -max_len=4096 -artifact_prefix="$out/" -dict=Tests/Fuzz/json.dict "$@" "$corpus"

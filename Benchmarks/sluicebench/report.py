@@ -49,8 +49,11 @@ class Report:
     def met(self) -> bool:
         return all(bar.met for bar in self.bars)
 
+    def named(self, name: str) -> list[Run]:
+        return [run for run in self.runs if run.name == name]
+
     def rates(self, name: str) -> list[float]:
-        return [run.rate for run in self.runs if run.name == name]
+        return [run.rate for run in self.named(name)]
 
     def print(self) -> None:
         print(f"\n## {self.name}\n")

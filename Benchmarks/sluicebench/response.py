@@ -22,7 +22,6 @@ QUIET_RATE = 200.0
 
 def latency(options: Options, report: Report) -> Report:
     """Single posts at half of what `single` measured, from the time that each was due; in turns with pgbench's INSERT at the same rate."""
-    runs: dict[str, list[Run]] = {"sluice": [], "pgbench": []}
     late: dict[str, list[dict[str, int]]] = {"sluice": [], "pgbench": []}
     with Server(options.scratch) as server:
         report.context |= options.describe(server)
@@ -42,20 +41,20 @@ def latency(options: Options, report: Report) -> Report:
             for name, turn in turns.items():
                 server.psql("CHECKPOINT")
                 with _lateness() as lateness:
-                    runs[name].append(turn())
+                    report.runs.append(turn())
                 late[name].append(_percentiles(lateness))
-                report.runs.append(runs[name][-1])
-            _check_pace(runs["sluice"][-1], rate)
-        report.figures["rows"] = check_stored(server, sender, acknowledged + sum(run.events for run in runs["sluice"]), cut_off)
-        report.figures["rows of plain SQL"] = check_stored(server, other, sum(run.events for run in runs["pgbench"]), 0)
+            _check_pace(report.named("sluice")[-1], rate)
+        ours, plain = report.named("sluice"), report.named("pgbench")
+        report.figures["rows"] = check_stored(server, sender, acknowledged + sum(run.events for run in ours), cut_off)
+        report.figures["rows of plain SQL"] = check_stored(server, other, sum(run.events for run in plain), 0)
     report.figures["rate asked for"] = round(rate, 1)
-    report.figures["latency µs, from when due"] = [run.detail["latency_us"] for run in runs["sluice"]]
-    report.figures["service µs, from when sent"] = [run.detail["service_us"] for run in runs["sluice"]]
-    report.figures["pgbench: latency µs, from when due"] = [run.detail["latency_us"] for run in runs["pgbench"]]
+    report.figures["latency µs, from when due"] = [run.detail["latency_us"] for run in ours]
+    report.figures["service µs, from when sent"] = [run.detail["service_us"] for run in ours]
+    report.figures["pgbench: latency µs, from when due"] = [run.detail["latency_us"] for run in plain]
     report.figures["a timer's lateness µs beside each"] = late
-    report.figures["p99 ÷ pgbench's"] = [round(_p99(ours) / _p99(its), 2) for ours, its in zip(runs["sluice"], runs["pgbench"], strict=True)]
-    report.figures["most requests due without a connection"] = [run.detail["backlog"] for run in runs["sluice"]]
-    report.bars.append(Bar("p99, median of the rounds", statistics.median(map(_p99, runs["sluice"])), 10, unit=" ms", least=False))
+    report.figures["p99 ÷ pgbench's"] = [round(_p99(run) / _p99(its), 2) for run, its in zip(ours, plain, strict=True)]
+    report.figures["most requests due without a connection"] = [run.detail["backlog"] for run in ours]
+    report.bars.append(Bar("p99, median of the rounds", statistics.median(map(_p99, ours)), 10, unit=" ms", least=False))
     return report
 
 
@@ -120,7 +119,7 @@ def fairness(options: Options, report: Report) -> Report:
         report.figures["rows"] = check_stored(server, quiet, answered, 0)
         report.figures["rows of the flood"] = check_stored(server, loud, flooding, 8000 * options.rounds)
     for name in ("idle", "flooded"):
-        report.figures[f"{name}: latency µs"] = [run.detail["latency_us"] for run in report.runs if run.name == name]
+        report.figures[f"{name}: latency µs"] = [run.detail["latency_us"] for run in report.named(name)]
     report.figures["p99 under flood ÷ idle, each round"] = [round(ratio, 2) for ratio in ratios]
     report.bars.append(Bar("p99 under flood ÷ idle, median of the rounds", statistics.median(ratios), 3, least=False))
     return report

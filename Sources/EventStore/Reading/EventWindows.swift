@@ -24,8 +24,6 @@ struct EventWindows {
     private var span = hour
     /// Where the last window that was given began to be walked.
     private var edge: Timestamp?
-    /// The last window that was given is of many months, and whole: no filter's bound cuts its last one.
-    private(set) var isWide = false
 
     /// - Parameters:
     ///   - start: of all windows.
@@ -57,18 +55,19 @@ struct EventWindows {
         switch order {
         case .newestFirst:
             let edge = max(start, edge ?? start)
-            isWide = isLed && given > 1 && (edge > start || !isBounded)
             self.edge = end
             defer { end = edge }
             return edge..<end
         case .oldestFirst:
             let edge = min(end, edge ?? end)
-            isWide = isLed && given > 1 && (edge < end || !isBounded)
             self.edge = start
             defer { start = edge }
             return start..<edge
         }
     }
+
+    /// The last window that was given is of many months, and whole: no filter's bound cuts its last one.
+    var isWide: Bool { isLed && given > 1 && (start < end || !isBounded) }
 
     /// Tells how long the last window took.
     mutating func took(_ time: Duration) {

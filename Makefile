@@ -11,7 +11,7 @@ BENCH ?= all
 BENCH_FLAGS ?=
 # make faults FAULTS_FLAGS='--only kill-api,black-hole --seed 7' and so on.
 FAULTS_FLAGS ?=
-SCRIPTS = scripts/setup.sh scripts/test.sh scripts/find-secrets.sh .ci/run deploy/compose/api-login.sh $(wildcard client/macos/*.sh)
+SCRIPTS = scripts/setup.sh scripts/swift-build.sh scripts/test.sh scripts/find-secrets.sh .ci/run deploy/compose/api-login.sh $(wildcard client/macos/*.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: faults kill-loop pooled fluent-bit help setup build run test bench lint format clean
@@ -24,7 +24,7 @@ setup: ## install what is missing (Debian, Ubuntu), check the rest
 	@scripts/setup.sh
 
 build: setup ## release build of all programs
-	@for program in sluice-api sluice; do swift build $(RELEASE_FLAGS) --product $$program || exit 1; done
+	@for program in sluice-api sluice; do scripts/swift-build.sh $(RELEASE_FLAGS) --product $$program || exit 1; done
 
 run: build ## build, then run everything on this machine: PostgreSQL, migrations, demo tenant, API
 	@exec .build/release/sluice up
@@ -60,7 +60,7 @@ fluent-bit: setup ## the Mac kit's way into the database on a real Fluent Bit: o
 		echo "There is no fluent-bit on PATH, and FLUENT_BIT names none: nothing was run on a real one. make test runs the same"; \
 		echo "scenarios on a stand-in. Install it (https://docs.fluentbit.io/manual/installation) and try again."; \
 	else \
-		swift build && FLUENT_BIT="$$binary" python3 -B Tests/MacKit/run.py --delivery; \
+		scripts/swift-build.sh && FLUENT_BIT="$$binary" python3 -B Tests/MacKit/run.py --delivery; \
 	fi
 
 lint: ## format, warnings as errors, scripts
@@ -72,7 +72,7 @@ lint: ## format, warnings as errors, scripts
 	shellcheck $(SCRIPTS)
 	shellcheck -s sh client/macos/privileges_local_logger.sh
 	@for list in client/macos/*.plist; do plistutil -i $$list -o /dev/null || exit 1; done
-	swift build --build-tests $(SWIFT_BUILD_FLAGS)
+	scripts/swift-build.sh --build-tests $(SWIFT_BUILD_FLAGS)
 
 format: ## rewrite the sources in the house format
 	swift format --in-place --recursive --parallel $(FORMATTED)

@@ -22,7 +22,7 @@ failures=$SLUICE_TEST_RUN/failures
 # Most tests have servers of their own: many at once only make each other wait.
 : "${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:=8}"
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH
-swift build --build-tests ${build_flags[@]+"${build_flags[@]}"}
+scripts/swift-build.sh --build-tests ${build_flags[@]+"${build_flags[@]}"}
 status=0
 # All tests are Swift Testing's: with XCTest on, its "Executed 0 tests" would end the output.
 swift test --skip-build --disable-xctest --xunit-output "$report" \

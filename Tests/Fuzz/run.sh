@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 out=.build/fuzz
 # Built apart: all objects that are found are linked, so there must be none but those that EventCore needs.
 scratch=$out/build
-swift build --scratch-path "$scratch" -c release --target EventCore
+scripts/swift-build.sh --scratch-path "$scratch" -c release --target EventCore
 bin=$(swift build --scratch-path "$scratch" -c release --show-bin-path)
 corpus=${FUZZ_CORPUS:-$out/corpus}
 mkdir -p "$out" "$corpus"

@@ -5,9 +5,11 @@ import contextlib
 import os
 import pathlib
 import platform
+import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 
 from .server import ROOT, Server
 
@@ -28,6 +30,25 @@ def describe_machine(scratch: pathlib.Path) -> dict[str, object]:
         "fdatasync_us": round(fdatasync_microseconds(scratch), 1),
         "load_before": os.getloadavg()[0],
     }
+
+
+@contextlib.contextmanager
+def kept_awake() -> Iterator[bool]:
+    """Keeps idle processors from sleeping, through the kernel's interface for that (/dev/cpu_dma_latency, as tuned's latency-performance does); whether it could.
+
+    A virtual processor that halts goes back to its host, which may take tens of milliseconds to give it back: of every program's waits in the guest,
+    that is the largest, and it says nothing about the program.
+    """
+    try:
+        held = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        os.write(held, struct.pack("i", 0))
+        yield True
+    finally:
+        os.close(held)
 
 
 def describe_postgres(server: Server) -> dict[str, str]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from sluicebench.failure import Broken
 from sluicebench.history import history
-from sluicebench.machine import describe_commit, describe_machine, file_system, kept_awake
+from sluicebench.machine import as_advised, describe_commit, describe_machine, describe_settings, file_system
 from sluicebench.options import Options
 from sluicebench.report import Report
 from sluicebench.response import fairness, latency
@@ -52,7 +52,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--large-mb", type=int, default=1000, help="stream: the second body")
     parser.add_argument("--rows", type=int, default=10_000_000, help="history: events to begin with (10 million)")
     parser.add_argument("--soak-seconds", type=float, default=3600, help="soak: how long (an hour)")
-    parser.add_argument("--let-sleep", action="store_true", help="let idle processors sleep, which a virtual machine's may do for long")
+    parser.add_argument("--as-found", action="store_true", help="leave the machine as it is, not as docs/operations.md advises")
     parser.add_argument("--scratch", type=pathlib.Path, default=pathlib.Path("/var/tmp"), help="where the database is made; no tmpfs")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a bar is missed")
     return parser.parse_args(arguments)
@@ -62,7 +62,7 @@ def options_of(asked: argparse.Namespace) -> Options:
     return Options(
         scratch=asked.scratch, rounds=asked.rounds, seconds=asked.seconds, warm_up=asked.warm_up,
         rate=asked.rate, latency_seconds=asked.latency_seconds, small_mb=asked.small_mb, large_mb=asked.large_mb,
-        rows=asked.rows, soak_seconds=asked.soak_seconds, let_sleep=asked.let_sleep,
+        rows=asked.rows, soak_seconds=asked.soak_seconds, as_found=asked.as_found,
     )
 
 
@@ -77,8 +77,8 @@ def run(name: str, options: Options, command: list[str]) -> Report:
     context: dict[str, object] = {"command": command, **describe_commit(), "machine": describe_machine(options.scratch)}
     report = Report(name, context)
     try:
-        with contextlib.nullcontext(False) if options.let_sleep else kept_awake() as awake:
-            report.context["kept_awake"] = awake
+        with contextlib.nullcontext() if options.as_found else as_advised():
+            report.context["settings"] = describe_settings()
             (BENCHMARKS | LONG)[name](options, report)
     except Broken:
         # What was measured until then.

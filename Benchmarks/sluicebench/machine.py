@@ -32,23 +32,42 @@ def describe_machine(scratch: pathlib.Path) -> dict[str, object]:
     }
 
 
-@contextlib.contextmanager
-def kept_awake() -> Iterator[bool]:
-    """Keeps idle processors from sleeping, through the kernel's interface for that (/dev/cpu_dma_latency, as tuned's latency-performance does); whether it could.
+# What docs/operations.md advises for a database's machine (deploy/sysctl.d/90-sluice.conf): written pages go to the disk every second, a few megabytes at a
+# time, instead of all at once when the first of them is 30 s old, which holds up every commit for 50 to 100 ms.
+ADVISED = {"vm/dirty_expire_centisecs": "100", "vm/dirty_writeback_centisecs": "50"}
 
-    A virtual processor that halts goes back to its host, which may take tens of milliseconds to give it back: of every program's waits in the guest,
-    that is the largest, and it says nothing about the program.
+
+@contextlib.contextmanager
+def as_advised() -> Iterator[None]:
+    """Makes the machine what docs/operations.md advises, as far as we may, and at the end what it was: ADVISED, and processors that do not sleep.
+
+    A virtual processor that halts goes back to its host, which may take tens of milliseconds to give it back. Held open with a zero in it,
+    /dev/cpu_dma_latency, the kernel's interface for that, keeps idle ones awake (deploy/systemd/sluice-awake.service).
     """
-    try:
-        held = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-    except OSError:
-        yield False
-        return
-    try:
-        os.write(held, struct.pack("i", 0))
-        yield True
-    finally:
-        os.close(held)
+    with contextlib.ExitStack() as undone:
+        with contextlib.suppress(OSError):
+            awake = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+            undone.callback(os.close, awake)
+            os.write(awake, struct.pack("i", 0))
+        for name, value in ADVISED.items():
+            setting = pathlib.Path("/proc/sys", name)
+            with contextlib.suppress(OSError):
+                before = setting.read_text()
+                setting.write_text(value)
+                undone.callback(setting.write_text, before)
+        yield
+
+
+def describe_settings() -> dict[str, object]:
+    """Those of ADVISED as they are, and whether this process keeps the processors awake."""
+    values: dict[str, object] = {name.split("/")[1]: pathlib.Path("/proc/sys", name).read_text().strip() for name in ADVISED if pathlib.Path("/proc/sys", name).exists()}
+    return values | {"kept_awake": any(_target(link) == "/dev/cpu_dma_latency" for link in pathlib.Path("/proc/self/fd").glob("*"))}
+
+
+def _target(link: pathlib.Path) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(link)
+    return ""
 
 
 def describe_postgres(server: Server) -> dict[str, str]:

@@ -20,7 +20,7 @@ class Options:
     large_mb: int
     rows: int
     soak_seconds: float
-    let_sleep: bool
+    as_found: bool
 
     def describe(self, server: Server) -> dict[str, object]:
         return {"postgres": describe_postgres(server)}

@@ -34,6 +34,17 @@ import Testing
         }
     }
 
+    /// Figures of a machine that operators do not get would be worth nothing.
+    @Test func benchmarksSetWhatOperatorsAreGiven() throws {
+        let benchmarks = try Repository.text("Benchmarks/sluicebench/machine.py")
+        let advised = try #require(benchmarks.split(separator: "\n").first { $0.hasPrefix("ADVISED = ") })
+        let measured = advised.matches(of: /"vm\/(\w+)": "(\d+)"/).map { "vm.\($0.1) = \($0.2)" }
+        let lines = try Repository.text("deploy/sysctl.d/90-sluice.conf").split(separator: "\n")
+        let given = lines.filter { !$0.hasPrefix("#") }.map(String.init)
+        #expect(!given.isEmpty)
+        #expect(measured == given)
+    }
+
     /// With the whole request in it, and so with a hook's key: errors, and since 2.8 an answer that was cut.
     @Test func caddyIsToldNotToLogWhatHasARequestInIt() throws {
         #expect(try Repository.text("deploy/Caddyfile").contains("\t\texclude http.log.error http.handlers.reverse_proxy\n"))

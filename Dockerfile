@@ -12,8 +12,8 @@ COPY Plugins Plugins
 COPY Sources/embed-text Sources/embed-text
 RUN swift package resolve
 COPY . .
-RUN swift build -c release --static-swift-stdlib --product sluice-api \
-    && swift build -c release --static-swift-stdlib --product sluice \
+RUN scripts/swift-build.sh -c release --static-swift-stdlib --product sluice-api \
+    && scripts/swift-build.sh -c release --static-swift-stdlib --product sluice \
     && mkdir -p /out \
     && cp .build/release/sluice-api .build/release/sluice /out/
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from sluicebench.failure import Broken
 from sluicebench.history import history
-from sluicebench.machine import as_advised, describe_commit, describe_machine, describe_settings, file_system
+from sluicebench.machine import as_advised, describe_commit, describe_machine, file_system, settings
 from sluicebench.options import Options
 from sluicebench.report import Report
 from sluicebench.response import fairness, latency
@@ -77,8 +77,8 @@ def run(name: str, options: Options, command: list[str]) -> Report:
     context: dict[str, object] = {"command": command, **describe_commit(), "machine": describe_machine(options.scratch)}
     report = Report(name, context)
     try:
-        with contextlib.nullcontext() if options.as_found else as_advised():
-            report.context["settings"] = describe_settings()
+        with contextlib.nullcontext(settings()) if options.as_found else as_advised() as made:
+            report.context["settings"] = made
             (BENCHMARKS | LONG)[name](options, report)
     except Broken:
         # What was measured until then.
@@ -105,12 +105,13 @@ def run_all(names: list[str], options: Options, command: list[str]) -> tuple[boo
     return sound, met
 
 
-def ended(*_: object) -> None:
-    raise SystemExit("bench: ended by SIGTERM")
+def ended(number: int, _: object) -> None:
+    raise SystemExit(f"bench: ended by {signal.Signals(number).name}")
 
 
 def main(arguments: list[str]) -> int:
-    signal.signal(signal.SIGTERM, ended)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ended)
     asked = parsed(arguments)
     try:
         check_tools()

@@ -2,15 +2,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import platform
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 
+from .failure import Broken
 from .server import ROOT, Server
 
 POSTGRES_SETTINGS = (
@@ -38,36 +41,46 @@ ADVISED = {"vm/dirty_expire_centisecs": "100", "vm/dirty_writeback_centisecs": "
 
 
 @contextlib.contextmanager
-def as_advised() -> Iterator[None]:
+def as_advised() -> Iterator[dict[str, object]]:
     """Makes the machine what docs/operations.md advises, as far as we may, and at the end what it was: ADVISED, and processors that do not sleep.
 
     A virtual processor that halts goes back to its host, which may take tens of milliseconds to give it back. Held open with a zero in it,
     /dev/cpu_dma_latency, the kernel's interface for that, keeps idle ones awake (deploy/systemd/sluice-awake.service).
+    Yields what the settings are. Of two runs at once the second would note the first one's as the machine's: it is refused.
     """
     with contextlib.ExitStack() as undone:
-        with contextlib.suppress(OSError):
-            awake = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
-            undone.callback(os.close, awake)
-            os.write(awake, struct.pack("i", 0))
+        lock = undone.enter_context(open(pathlib.Path(tempfile.gettempdir(), f"sluice-bench-{os.getuid()}.lock"), "w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Broken("another benchmark runs on this machine") from None
         for name, value in ADVISED.items():
             setting = pathlib.Path("/proc/sys", name)
-            with contextlib.suppress(OSError):
-                before = setting.read_text()
+            try:
+                undone.callback(_put_back, setting, setting.read_text())
                 setting.write_text(value)
-                undone.callback(setting.write_text, before)
-        yield
+            except OSError as error:
+                print(f"bench: {name} stays as it is: {error.strerror}", file=sys.stderr)
+        is_awake = False
+        try:
+            # Not made where there is none.
+            awake = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+            undone.callback(os.close, awake)
+            is_awake = os.write(awake, struct.pack("i", 0)) == 4
+        except OSError as error:
+            print(f"bench: processors may sleep: {error.strerror}", file=sys.stderr)
+        yield settings() | {"held_awake": is_awake}
 
 
-def describe_settings() -> dict[str, object]:
-    """Those of ADVISED as they are, and whether this process keeps the processors awake."""
-    values: dict[str, object] = {name.split("/")[1]: pathlib.Path("/proc/sys", name).read_text().strip() for name in ADVISED if pathlib.Path("/proc/sys", name).exists()}
-    return values | {"kept_awake": any(_target(link) == "/dev/cpu_dma_latency" for link in pathlib.Path("/proc/self/fd").glob("*"))}
+def settings() -> dict[str, object]:
+    """Those of ADVISED as they are, and the kernel's driver for idle processors: without one, holding them awake has no effect."""
+    paths = {name: pathlib.Path("/proc/sys", name) for name in ADVISED} | {"cpuidle_driver": pathlib.Path("/sys/devices/system/cpu/cpuidle/current_driver")}
+    return {name.split("/")[-1]: path.read_text().strip() for name, path in paths.items() if path.exists()}
 
 
-def _target(link: pathlib.Path) -> str:
+def _put_back(setting: pathlib.Path, value: str) -> None:
     with contextlib.suppress(OSError):
-        return os.readlink(link)
-    return ""
+        setting.write_text(value)
 
 
 def describe_postgres(server: Server) -> dict[str, str]:

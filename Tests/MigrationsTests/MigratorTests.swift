@@ -112,6 +112,41 @@ import Testing
         await connection.close()
     }
 
+    /// A column that is not sampled any more keeps what was found before, for as long as its month is there.
+    @Test func samplesDocumentsOnWhereTheyHaveBeenSampled() async throws {
+        let url = try await emptyDatabase()
+        let connection = try await connect(url)
+        _ = try await Migrator(connection: connection, migrations: Array(Migration.all.prefix(13))).migrate(deadline: deadline)
+        try await connection.executeScript(
+            """
+            SET ROLE sluice_owner;
+            SELECT sluice.make_partition('events', m::date) FROM unnest(ARRAY['2020-01-01', '2020-02-01', '2020-03-01']) m;
+            ALTER TABLE sluice.events DETACH PARTITION sluice.events_2020_03;
+            ANALYZE sluice.events_2020_01;
+            RESET ROLE;
+            """,
+            deadline: deadline
+        )
+        #expect(try await Migrator(connection: connection).migrate(deadline: deadline).map(\.number).first == 14)
+        let rows = try await connection.execute(
+            Query(
+                """
+                SELECT string_agg(DISTINCT concat_ws(' ', a.attrelid::regclass, a.attname, a.attstattarget), ', ') FROM pg_attribute a
+                WHERE a.attrelid::regclass::text ~ '^sluice.events_2020_0[0-9]$' AND a.attname IN ('actor', 'fields')
+                """
+            ),
+            deadline: deadline
+        )
+        let targets = try rows.first?.decode(0, as: String.self)
+        #expect(
+            targets == """
+                sluice.events_2020_01 actor 25, sluice.events_2020_01 fields 25, sluice.events_2020_02 actor 25, sluice.events_2020_02 fields 0, \
+                sluice.events_2020_03 actor 25, sluice.events_2020_03 fields 0
+                """
+        )
+        await connection.close()
+    }
+
     @Test func needsNoSuperuser() async throws {
         let cluster = try await TestCluster.shared()
         let url = try await cluster.makeDatabase()

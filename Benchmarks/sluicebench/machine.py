@@ -49,7 +49,7 @@ def as_advised() -> Iterator[dict[str, object]]:
     Yields what the settings are. Of two runs at once the second would note the first one's as the machine's: it is refused.
     """
     with contextlib.ExitStack() as undone:
-        lock = undone.enter_context(open(pathlib.Path(tempfile.gettempdir(), f"sluice-bench-{os.getuid()}.lock"), "w"))
+        lock = undone.enter_context(open(pathlib.Path(tempfile.gettempdir(), f"sluice-bench-{os.getuid()}.lock"), "a"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 
 from .failure import Broken
-from .loads import Run, block_plan, open_loop, pgbench, post_blocks, post_singles, sap_plan
+from .loads import Run, block_plan, open_loop, pgbench, post_blocks, sap_plan
 from .options import Options
 from .report import Bar, Report
 from .server import Server
 from .tenancy import check_stored, fluent_bit_sender, sap_sender
-from .versus import insert_script
+from .versus import insert_script, single_round
 
 FLOOD_SECONDS = 20.0
 QUIET_RATE = 200.0
@@ -27,18 +27,12 @@ def latency(options: Options, report: Report) -> Report:
         report.context |= options.describe(server)
         sender, other = sap_sender(server), sap_sender(server, "plain-sql")
         plan, script = sap_plan(server, sender), insert_script(server, other)
-        acknowledged, cut_off = 0, 0
         rate = options.rate
-        before: list[Run] = []
+        probes: list[tuple[Run, Run]] = []
         if rate is None:
             # As `single` does: after a warm-up, in turns with pgbench. Right after the start, into an empty table, it is a seventh more.
-            for number in (1, 2, 3, 4):
-                server.psql("CHECKPOINT")
-                probe = post_singles(server, plan, number, options.seconds)
-                server.psql("CHECKPOINT")
-                before += [probe, pgbench(server, script, options.seconds)]
-            rate = statistics.median(probe.rate for probe in before[2::2]) / 2
-            acknowledged, cut_off = sum(probe.events for probe in before[::2]), 64 * len(before[::2])
+            probes = [single_round(server, plan, script, number, options.seconds) for number in (1, 2, 3, 4)]
+            rate = statistics.median(posted.rate for posted, _ in probes[1:]) / 2
         for number in range(options.rounds):
             turns = {
                 "sluice": lambda: open_loop(server, plan, (50 + number) * 10_000_000_000, rate, options.latency_seconds),
@@ -51,8 +45,8 @@ def latency(options: Options, report: Report) -> Report:
                 late[name].append(_percentiles(lateness))
             _check_pace(report.named("sluice")[-1], rate)
         ours, plain = report.named("sluice"), report.named("pgbench")
-        report.figures["rows"] = check_stored(server, sender, acknowledged + sum(run.events for run in ours), cut_off)
-        report.figures["rows of plain SQL"] = check_stored(server, other, sum(run.events for run in before[1::2] + plain), 0)
+        report.figures["rows"] = check_stored(server, sender, sum(run.events for run in [*(posted for posted, _ in probes), *ours]), 64 * len(probes))
+        report.figures["rows of plain SQL"] = check_stored(server, other, sum(run.events for run in [*(inserted for _, inserted in probes), *plain]), 0)
     report.figures["rate asked for"] = round(rate, 1)
     report.figures["latency µs, from when due"] = [run.detail["latency_us"] for run in ours]
     report.figures["service µs, from when sent"] = [run.detail["service_us"] for run in ours]

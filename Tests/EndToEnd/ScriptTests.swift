@@ -12,10 +12,9 @@ import Testing
         (statuses: [139, 139, 139], calls: 3, ends: 139),
     ])
     func aBuildIsBegunAgainWhenThePackageManagerCrashed(_ statuses: [Int], _ calls: Int, _ ends: Int32) async throws {
-        let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "sluice-script-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let swift = folder.appending(path: "swift").path(percentEncoded: false)
+        let folder = try ScratchFolder()
+        defer { folder.remove() }
+        let swift = folder.path("swift")
         // It writes its arguments down, and ends as the line of that number says.
         let stub = """
             #!/bin/sh
@@ -25,7 +24,7 @@ import Testing
         try stub.write(toFile: swift, atomically: true, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: swift)
         let script = Repository.root.appending(path: "scripts/swift-build.sh").path(percentEncoded: false)
-        let environment = ["PATH": "\(folder.path(percentEncoded: false)):/usr/bin:/bin"]
+        let environment = ["PATH": "\(folder.path("")):/usr/bin:/bin"]
         let run = try await ProcessSpawner.shared.run(ChildCommand(script, ["-c", "release"], environment: environment))
         #expect(run.status == .exited(ends))
         let made = try String(contentsOfFile: swift + ".calls", encoding: .utf8)

@@ -89,20 +89,9 @@ struct IngestRoutes: Sendable {
         }
         var unreadable: Rejection?
         do {
-            var body = IngestBody(kind: kind, limits: limits, keepsBeginning: keepsUnreadable)
-            do {
-                try body.refuseIfTooLarge(request)
-                try await body.read(request, into: &intake)
-            } catch let problem as Problem where intake.hasWritten {
-                // A part is stored already: what was read of the rest is no worse.
-                try await intake.flush(all: true)
-                throw problem
-            } catch let rejection as Rejection {
-                unreadable = rejection
-                intake.forgetUnwritten()
-                if keepsUnreadable, !body.beginning.isEmpty, !body.isCut { intake.keep(rejection, body: body.beginning) }
+            unreadable = try await withTaskExecutorPreference(Self.isShort(request, kind) ? nil : globalConcurrentExecutor) {
+                try await store(request, kind, keepsUnreadable: keepsUnreadable, through: &intake)
             }
-            try await intake.flush(all: true)
         } catch let problem as Problem {
             // What found no room has to come again, whatever became of the rest.
             guard intake.tally.heldBack > 0 else { throw problem }
@@ -112,6 +101,37 @@ struct IngestRoutes: Sendable {
         }
         if intake.tally.heldBack == 0, let unreadable { throw dialect.problem(unreadable) }
         return await context.send(dialect.phrase(intake.verdict.reply(requestID: context.id), of: intake.tally))
+    }
+
+    /// Reads the body and writes its records; why it is no records at all, if it is not.
+    private func store(
+        _ request: Request,
+        _ kind: ContentKind,
+        keepsUnreadable: Bool,
+        through intake: inout Intake
+    ) async throws -> Rejection? {
+        var unreadable: Rejection?
+        var body = IngestBody(kind: kind, limits: limits, keepsBeginning: keepsUnreadable)
+        do {
+            try body.refuseIfTooLarge(request)
+            try await body.read(request, into: &intake)
+        } catch let problem as Problem where intake.hasWritten {
+            // A part is stored already: what was read of the rest is no worse.
+            try await intake.flush(all: true)
+            throw problem
+        } catch let rejection as Rejection {
+            unreadable = rejection
+            intake.forgetUnwritten()
+            if keepsUnreadable, !body.beginning.isEmpty, !body.isCut { intake.keep(rejection, body: body.beginning) }
+        }
+        try await intake.flush(all: true)
+        return unreadable
+    }
+
+    /// Read in no time. Anything longer is read beside the connection's event loop: other connections wait for that one.
+    private static func isShort(_ request: Request, _ kind: ContentKind) -> Bool {
+        guard !kind.isGzip, let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return false }
+        return length <= DirectRequest.maximumBody
     }
 
     /// - Parameter isAbandoned: whether the sender is gone.

@@ -202,7 +202,7 @@ import Testing
         // Lanes 2 and 0 are kept free of the flood while bob is about; the one that it has gets small batches.
         #expect(ready(2, &queue).isEmpty)
         #expect(ready(0, &queue).isEmpty)
-        #expect(written(ready(1, &queue)) == [[2, 100]])
+        #expect(written(ready(1, &queue)) == [[2, 25]])
         #expect(written(try submit(1, bob, to: &queue)) == [[11, 1]])
     }
 
@@ -211,9 +211,63 @@ import Testing
         try submit(1, bob, to: &queue)
         for _ in 0..<5 { try submit(1_000, alice, to: &queue) }
         #expect(written(ready(0, &queue)) == [[0, 1]])
-        #expect(written(ready(1, &queue, at: .milliseconds(900))) == [[1, 100]])
+        #expect(written(ready(1, &queue, at: .milliseconds(900))) == [[1, 25]])
         #expect(ready(0, &queue, at: .milliseconds(999)).isEmpty)
-        #expect(written(ready(1, &queue, at: .seconds(1))) == [[1, 900], [2, 100], [2, 900], [3, 100]])
+        #expect(written(ready(1, &queue, at: .seconds(1))) == [[1, 975], [2, 25], [2, 975], [3, 25]])
+    }
+
+    /// The batches that a lane is told to write.
+    private func batches(_ actions: [LaneQueue.Action]) -> [LaneQueue.Batch] {
+        actions.compactMap { action in
+            guard case .write(_, let batch) = action else { return nil }
+            return batch
+        }
+    }
+
+    @Test func pacesFloodsOnlyWhileSomebodyIsAboutWhoIsNone() throws {
+        var queue = queue()
+        try submit(1_000, alice, to: &queue)
+        try submit(1_000, bob, to: &queue)
+        let both = try #require(batches(ready(0, &queue)).first)
+        #expect(both.records == 100 && !both.isPaced)
+        try submit(1, TenantID(rawValue: 3), to: &queue, at: .seconds(2))
+        let single = try #require(batches(ready(1, &queue, at: .seconds(2))).first)
+        #expect(single.records == 1 && !single.isPaced)
+        let paced = try #require(batches(ready(0, &queue, at: .seconds(2))).first)
+        #expect(paced.records == 25 && paced.isPaced && paced.tenants == [alice, bob])
+        // The floods bring more, the third tenant does not.
+        try submit(1_000, alice, to: &queue, at: .seconds(3))
+        let after = try #require(batches(ready(0, &queue, at: .seconds(3))).first)
+        #expect(after.records == 100 && !after.isPaced)
+    }
+
+    @Test func letsAPacedBatchGrowWhileItTakesLessThanTwoSmallOnes() throws {
+        var queue = queue()
+        try submit(1, bob, to: &queue)
+        #expect(batches(ready(0, &queue)).map(\.records) == [1])
+        for _ in 0..<5 { try submit(1_000, alice, to: &queue) }
+        var sizes = batches(ready(1, &queue)).map(\.records)
+        var now = Duration.zero
+        for took in [15, 15, 15, 40, 40, 40] {
+            // Bob's take 10 ms or 15, on lane 0.
+            try submit(1, bob, to: &queue, at: now)
+            #expect(batches(ready(0, &queue, at: now + .milliseconds(10))).map(\.records) == [1])
+            if took > 20 {
+                try submit(1, bob, to: &queue, at: now + .milliseconds(20))
+                #expect(batches(ready(0, &queue, at: now + .milliseconds(20))).map(\.records) == [1])
+            }
+            now += .milliseconds(took)
+            sizes += batches(ready(1, &queue, at: now)).map(\.records)
+        }
+        #expect(sizes == [25, 50, 100, 100, 50, 25, 25])
+    }
+
+    @Test func boundsAPacedBatchsBytes() throws {
+        var queue = queue()
+        for _ in 0..<2 { try submit(200, bytes: 30 << 10, alice, to: &queue) }
+        try submit(1, bob, to: &queue)
+        let paced = try #require(batches(ready(0, &queue)).first)
+        #expect(paced.records == 2 && paced.isPaced)
     }
 
     @Test func letsTheOnlyLaneTakeFromEveryone() throws {

@@ -211,6 +211,32 @@ import Testing
         }
     }
 
+    @Test func restsAfterAFloodsBatchWhileSomebodyElseIsAbout() async throws {
+        let fixture = try await Fixture.make()
+        var queue = LaneSettings().queue
+        queue.rest = 1_000_000
+        queue.longestRest = .seconds(3_600)
+        let lanes = Lanes(try ConnectionConfiguration(url: fixture.migrated.apiURL), queue: queue)
+        let flood = Task {
+            let events = (0..<150).map { fixture.event(fixture.acme, name: "\($0)") }
+            return try await submit(events, to: lanes, for: fixture.acme, deadline: .now + .seconds(3_600))
+        }
+        let single = Task {
+            try await submit([fixture.event(fixture.globex)], to: lanes, for: fixture.globex, deadline: .now + .seconds(3_600))
+        }
+        try #require(try await eventually { lanes.statistics.waitingRecords == 151 })
+        let running = Task { await lanes.run() }
+        #expect(try await single.value == [.accepted])
+        #expect(try await eventually { lanes.statistics.accepted == 26 })
+        lanes.expire(.now + .seconds(3_601))
+        await #expect(throws: EngineError.self) { _ = try await flood.value }
+        // It ends although a lane is at rest.
+        running.cancel()
+        await running.value
+        #expect(lanes.statistics.accepted == 26)
+        #expect(try await fixture.migrated.psql("SELECT count(*) FROM events") == "26")
+    }
+
     @Test func refusesMoreThanMayWait() async throws {
         let fixture = try await Fixture.make()
         let settings = LaneSettings(lanes: 1, maximumWaitingRecords: 4)

@@ -36,9 +36,18 @@ final class Lane {
                 $0.batches += 1
                 $0.batchSizes.add(batch.records)
             }
+            let began = ContinuousClock.now
             await write(batch)
+            if batch.isPaced { await rest(after: ContinuousClock.now - began) }
         }
         await disconnect()
+    }
+
+    /// Leaves the processors and the disk to those whose few records it would hold up.
+    private func rest(after duration: Duration) async {
+        let settings = lanes.settings
+        // Cancelled, it returns at once.
+        try? await Task.sleep(for: min(duration * settings.rest, settings.longestRest))
     }
 
     private func write(_ batch: LaneQueue.Batch) async {

@@ -12,7 +12,8 @@ extension LaneQueue {
                 break
             }
             idle.removeLast()
-            writing[lane] = Writing(tenants: batch.tenants, load: Load(records: batch.records, bytes: batch.bytes), since: now)
+            let load = Load(records: batch.records, bytes: batch.bytes)
+            writing[lane] = Writing(tenants: batch.tenants, load: load, isPaced: batch.isPaced, since: now)
             for tenant in batch.tenants { tenants[tenant]?.lanes += 1 }
             actions.append(.write(lane, batch))
         }
@@ -31,10 +32,11 @@ extension LaneQueue {
     /// What one lane writes next; nil when nobody who waits may have another lane.
     private mutating func takeBatch(_ now: Instant, _ actions: inout [Action]) -> Batch? {
         let isShared = isShared(now)
-        let limit = isShared ? settings.sharedBatchRecords : settings.batchRecords
-        let candidates = candidates(isShared: isShared, limit)
+        let (candidates, isFlood) = candidates(isShared: isShared)
         guard !candidates.isEmpty else { return nil }
-        var batch = Batch(deadline: now)
+        let isPaced = isFlood && isSmallAbout(now)
+        let limit = isPaced ? pacedRecords : isShared ? settings.sharedBatchRecords : settings.batchRecords
+        var batch = Batch(deadline: now, isPaced: isPaced)
         var hungry = candidates
         var isFull = false
         while !isFull, !hungry.isEmpty, batch.records < limit {
@@ -50,11 +52,11 @@ extension LaneQueue {
         return batch.records == 0 ? nil : batch
     }
 
-    /// Whose records may be in the next batch, in the order of their turns.
-    private func candidates(isShared: Bool, _ limit: Int) -> [TenantID] {
+    /// Whose records may be in the next batch, in the order of their turns; and whether they are floods.
+    private func candidates(isShared: Bool) -> (tenants: [TenantID], areFloods: Bool) {
         var found: [TenantID] = []
         var isFlood = false
-        for id in turns where found.count < limit {
+        for id in turns where found.count < settings.sharedBatchRecords {
             guard let tenant = tenants[id] else { continue }
             let floods = isShared && tenant.records > settings.sharedBatchRecords
             let mostLanes = floods ? settings.lanes / 3 : settings.lanes - 1
@@ -63,13 +65,18 @@ extension LaneQueue {
             // Few records are stored sooner without a flood's beside them.
             if floods == isFlood { found.append(id) }
         }
-        return found
+        return (found, isFlood)
     }
 
     private func isShared(_ now: Instant) -> Bool {
         if let other = lastOther, now < other.seen + settings.sharedFor { return true }
         guard turns.count == 1, let only = turns.first else { return true }
         return writing.values.contains { $0.tenants.contains { $0 != only } }
+    }
+
+    /// Somebody who is no flood brings something now and then.
+    private func isSmallAbout(_ now: Instant) -> Bool {
+        lastSmall.map { now < $0 + settings.sharedFor } ?? false
     }
 
     /// Those who got something go to the end of the line, if they still wait.
@@ -112,7 +119,8 @@ extension LaneQueue {
             let start = submissions.values[index].taken
             let most = min(left, submissions.values[index].records.count - start)
             let before = batch.bytes
-            let (end, isFull) = Self.cut(submissions.values[index].records, from: start, most, settings.batchBytes, &batch)
+            let mostBytes = batch.isPaced ? settings.smallBytes : settings.batchBytes
+            let (end, isFull) = Self.cut(submissions.values[index].records, from: start, most, mostBytes, &batch)
             if end > start {
                 submissions.values[index].taken = end
                 waiting -= Load(records: end - start, bytes: batch.bytes - before)

@@ -10,6 +10,11 @@ extension LaneQueue {
         var batchRecords = 1_000
         /// While several tenants are about; also how much one may bring by then without being a flood.
         var sharedBatchRecords = 100
+        /// Of a flood, while somebody is about who is none: at least, and `sharedBatchRecords` at most.
+        var pacedBatchRecords = 25
+        /// How long a lane rests after such a batch, as a part of what it took; at most `longestRest`.
+        var rest = 0.25
+        var longestRest = Duration.milliseconds(5)
         /// How long somebody else is about after a submission.
         var sharedFor = Duration.seconds(1)
         var batchBytes = 1 << 20
@@ -52,6 +57,7 @@ extension LaneQueue {
     struct Writing {
         let tenants: Set<TenantID>
         let load: Load
+        let isPaced: Bool
         let since: Instant
     }
 
@@ -68,6 +74,8 @@ extension LaneQueue {
         /// The latest of its submissions': each one's own is kept by `expire`.
         var deadline: Instant
         var tenants: Set<TenantID> = []
+        /// A flood's, while somebody is about who is none: its lane rests after it.
+        var isPaced = false
     }
 
     struct Settled {

@@ -9,7 +9,8 @@ import EventCore
 /// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1).
 /// - While several tenants are about, batches are small, and one that has more under way than fits into a small batch, a flood, is in
 ///   a third of the lanes at most and in batches of its own: another's single record neither waits for it to be inserted nor for
-///   much of it to be flushed, and the processor has room for both.
+///   much of it to be flushed, and the processor has room for both. While somebody is about who is no flood, these batches are smaller
+///   still, and a lane rests after each (`isPaced`).
 /// - A submission counts against the bounds until its last record has an outcome.
 struct LaneQueue {
     typealias SubmissionID = Int
@@ -27,6 +28,8 @@ struct LaneQueue {
     var waiting = Load()
     /// How long the last small batch took.
     private(set) var smallTook = Duration.zero
+    /// How large a paced batch may be at the moment.
+    private(set) var pacedRecords: Int
     /// The number that the next submission gets.
     private(set) var nextSubmission = 0
     private(set) var records = 0
@@ -35,9 +38,12 @@ struct LaneQueue {
     private var lastSeen: Sighting?
     /// Of another tenant than `lastSeen`.
     private(set) var lastOther: Sighting?
+    /// When somebody who is no flood last brought something.
+    private(set) var lastSmall: Instant?
 
     init(_ settings: Settings) {
         self.settings = settings
+        pacedRecords = settings.pacedBatchRecords
     }
 
     /// Stopping, and nothing is left to take.
@@ -90,6 +96,7 @@ struct LaneQueue {
         if tenant.head == tenant.waiting.count { turns.append(id) }
         tenant.waiting.append(submission)
         tenants[id] = tenant
+        if tenant.records <= settings.sharedBatchRecords { lastSmall = now }
         return .success(submission)
     }
 
@@ -189,7 +196,15 @@ struct LaneQueue {
 
     private mutating func release(_ lane: LaneID, _ now: Instant) {
         guard let done = writing.removeValue(forKey: lane) else { return }
-        if done.load.isSmall(settings) { smallTook = done.since.duration(to: now) }
+        let took = done.since.duration(to: now)
+        if done.isPaced {
+            // Where a flush takes longer than what it flushes, more goes with it.
+            let isSoonDone = took < smallTook * 2
+            pacedRecords =
+                isSoonDone ? min(pacedRecords * 2, settings.sharedBatchRecords) : max(pacedRecords / 2, settings.pacedBatchRecords)
+        } else if done.load.isSmall(settings) {
+            smallTook = took
+        }
         for tenant in done.tenants {
             tenants[tenant]?.lanes -= 1
             forgetIfUnused(tenant)

@@ -262,6 +262,22 @@ import Testing
         #expect(sizes == [25, 50, 100, 100, 50, 25, 25])
     }
 
+    @Test func restsAfterASmallBatchOfSeveralAndAfterAPacedOne() {
+        let settings = LaneQueue.Settings()
+        func rest(records: Int, bytes: Int = 100, isPaced: Bool = false, after took: Duration = .milliseconds(1)) -> Duration {
+            settings.rest(after: LaneQueue.Batch(records: records, bytes: bytes, deadline: start, isPaced: isPaced), took)
+        }
+        #expect(rest(records: 2) == .microseconds(800))
+        #expect(rest(records: 15) == .microseconds(800))
+        // Nobody comes with one; nobody has to be waited for when there are many, or much, or when a transaction takes long by itself.
+        #expect(rest(records: 1) == .zero)
+        #expect(rest(records: 16) == .zero)
+        #expect(rest(records: 2, bytes: 64 << 10) == .zero)
+        #expect(rest(records: 2, after: .milliseconds(6)) == .zero)
+        #expect(rest(records: 25, isPaced: true, after: .milliseconds(2)) == .microseconds(500))
+        #expect(rest(records: 25, isPaced: true, after: .seconds(1)) == .milliseconds(5))
+    }
+
     @Test func boundsAPacedBatchsBytes() throws {
         var queue = queue()
         for _ in 0..<2 { try submit(200, bytes: 30 << 10, alice, to: &queue) }

@@ -1,4 +1,5 @@
 import EventCore
+import Glibc
 import Postgres
 
 /// One writer: a connection, and the batch it is committing. Lives in one task, on the connection's thread.
@@ -38,16 +39,14 @@ final class Lane {
             }
             let began = ContinuousClock.now
             await write(batch)
-            if batch.isPaced { await rest(after: ContinuousClock.now - began) }
+            rest(lanes.settings.rest(after: batch, ContinuousClock.now - began))
         }
         await disconnect()
     }
 
-    /// Leaves the processors and the disk to those whose few records it would hold up.
-    private func rest(after duration: Duration) async {
-        let settings = lanes.settings
-        // Cancelled, it returns at once.
-        try? await Task.sleep(for: min(duration * settings.rest, settings.longestRest))
+    /// Some milliseconds at most, in which this lane's thread sleeps: nobody else runs on it, and a timer would wake two more.
+    private func rest(_ duration: Duration) {
+        if duration > .zero { usleep(useconds_t(duration / .microseconds(1))) }
     }
 
     private func write(_ batch: LaneQueue.Batch) async {

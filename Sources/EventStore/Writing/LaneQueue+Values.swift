@@ -13,8 +13,10 @@ extension LaneQueue {
         /// Of a flood, while somebody is about who is none: at least, and `sharedBatchRecords` at most.
         var pacedBatchRecords = 25
         /// How long a lane rests after such a batch, as a part of what it took; at most `longestRest`.
-        var rest = 0.25
+        var pacedRest = 0.25
         var longestRest = Duration.milliseconds(5)
+        /// How long it rests after a small batch of several records: others come, and what comes until then goes together.
+        var gatheringRest = Duration.microseconds(800)
         /// How long somebody else is about after a submission.
         var sharedFor = Duration.seconds(1)
         var batchBytes = 1 << 20
@@ -24,6 +26,13 @@ extension LaneQueue {
         var smallBytes = 64 << 10
         /// How long others wait for a small batch at most.
         var soonDone = Duration.milliseconds(5)
+
+        /// What a lane leaves to others after a batch that took so long.
+        func rest(after batch: Batch, _ took: Duration) -> Duration {
+            if batch.isPaced { return min(took * pacedRest, longestRest) }
+            let isSmall = (2..<worthALane).contains(batch.records) && batch.bytes < smallBytes
+            return isSmall && took <= soonDone ? gatheringRest : .zero
+        }
     }
 
     /// How much something is.

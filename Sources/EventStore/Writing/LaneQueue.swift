@@ -3,7 +3,8 @@ import EventCore
 /// What waits to be written, and who writes what: events in, actions out, no lock and no I/O.
 ///
 /// - A lane that asks for work gets what waits at that moment, or the next submission that comes. But beside small batches, which
-///   are soon done, a further lane begins only with what is worth a transaction (`gathers`).
+///   are soon done, a further lane begins only with what is worth a transaction (`gathers`), and while several come together, a lane
+///   rests after each small batch: twice as many in a transaction cost a third less each.
 /// - Tenants take turns: each batch holds as many records of each waiting tenant as fit evenly. A submission is cut where a
 ///   batch is full, so nobody's turn is longer than another's and no deficit is carried over.
 /// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1).

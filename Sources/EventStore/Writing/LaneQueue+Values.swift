@@ -30,7 +30,7 @@ extension LaneQueue {
         /// What a lane leaves to others after a batch that took so long.
         func rest(after batch: Batch, _ took: Duration) -> Duration {
             if batch.isPaced { return min(took * pacedRest, longestRest) }
-            let isSmall = (2..<worthALane).contains(batch.records) && batch.bytes < smallBytes
+            let isSmall = batch.records > 1 && batch.records < worthALane && batch.bytes < smallBytes
             return isSmall && took <= soonDone ? gatheringRest : .zero
         }
     }

@@ -36,7 +36,8 @@ import Testing
     }
 
     private func ready(_ lane: Int, _ queue: inout LaneQueue, at now: Duration = .zero) -> [LaneQueue.Action] {
-        queue.ready(lane, now: start + now)
+        _ = queue.wrote(lane, now: start + now)
+        return queue.ready(lane, now: start + now)
     }
 
     /// What a lane is told to write, as (submission, records).
@@ -262,20 +263,70 @@ import Testing
         #expect(sizes == [25, 50, 100, 100, 50, 25, 25])
     }
 
-    @Test func restsAfterASmallBatchOfSeveralAndAfterAPacedOne() {
-        let settings = LaneQueue.Settings()
-        func rest(records: Int, bytes: Int = 100, isPaced: Bool = false, after took: Duration = .milliseconds(1)) -> Duration {
-            settings.rest(after: LaneQueue.Batch(records: records, bytes: bytes, deadline: start, isPaced: isPaced), took)
-        }
-        #expect(rest(records: 2) == .microseconds(800))
-        #expect(rest(records: 15) == .microseconds(800))
-        // Nobody comes with one; nobody has to be waited for when there are many, or much, or when a transaction takes long by itself.
-        #expect(rest(records: 1) == .zero)
-        #expect(rest(records: 16) == .zero)
-        #expect(rest(records: 2, bytes: 64 << 10) == .zero)
-        #expect(rest(records: 2, after: .milliseconds(6)) == .zero)
-        #expect(rest(records: 25, isPaced: true, after: .milliseconds(2)) == .microseconds(500))
-        #expect(rest(records: 25, isPaced: true, after: .seconds(1)) == .milliseconds(5))
+    @Test(arguments: [
+        // Submissions, records of each, bytes of each record, lanes, how long it took, how long the lane rests (ms).
+        (2, 1, 0, 3, 1.0, 0.8),
+        (3, 5, 0, 3, 1.0, 0.8),
+        // Nobody comes along with one sender; nobody has to be waited for when there are many, or much, or when a transaction takes
+        // long by itself; and what is worth a lane of its own could not have one.
+        (1, 1, 0, 3, 1.0, 0.0),
+        (1, 5, 0, 3, 1.0, 0.0),
+        (16, 1, 0, 3, 1.0, 0.0),
+        (2, 1, 33 << 10, 3, 1.0, 0.0),
+        (2, 1, 0, 3, 6.0, 0.0),
+        (2, 1, 0, 2, 1.0, 0.0),
+        (2, 1, 0, 1, 1.0, 0.0),
+    ])
+    func restsAfterASmallBatchOfSeveral(_ row: (Int, Int, Int, Int, Double, Double)) throws {
+        let (submissions, records, bytes, lanes, took, rests) = row
+        var queue = queue { $0.lanes = lanes }
+        for _ in 0..<submissions { try submit(records, bytes: bytes, alice, to: &queue) }
+        #expect(batches(ready(0, &queue)).map(\.records) == [submissions * records])
+        if lanes > 1 { #expect(ready(1, &queue).isEmpty) }
+        #expect(queue.wrote(0, now: start + .milliseconds(took)) == .milliseconds(rests))
+    }
+
+    @Test func restsForAPartOfWhatAPacedBatchTookButOnlyBesideAFreeLane() throws {
+        var queue = queue()
+        try submit(1, bob, to: &queue)
+        #expect(batches(ready(0, &queue)).count == 1)
+        try submit(1_000, alice, to: &queue)
+        #expect(batches(ready(1, &queue)).first?.isPaced == true)
+        #expect(queue.wrote(1, now: start + .milliseconds(2)) == .zero)
+        #expect(ready(2, &queue).isEmpty)
+        #expect(queue.wrote(1, now: start + .milliseconds(2)) == .microseconds(500))
+        #expect(queue.wrote(1, now: start + .seconds(1)) == .milliseconds(5))
+        _ = queue.stop(now: start)
+        #expect(queue.wrote(1, now: start + .seconds(1)) == .zero)
+    }
+
+    @Test func gathersNothingBesideAPacedBatch() throws {
+        var queue = queue()
+        try submit(1, bob, to: &queue)
+        try submit(110, alice, to: &queue)
+        #expect(batches(ready(0, &queue)).map(\.records) == [1])
+        #expect(batches(ready(1, &queue)).map(\.records) == [25])
+        #expect(ready(0, &queue).isEmpty)
+        try submit(1, bob, to: &queue, at: .milliseconds(1))
+        // Only a few records wait, and a paced batch under way is a small one: bob's goes at once all the same.
+        #expect(queue.writing.count == 2)
+    }
+
+    @Test func takesTheEndOfALongBodyForNoSmallSender() throws {
+        var queue = queue()
+        try submit(1_000, bob, to: &queue)
+        try submit(1_000, alice, to: &queue)
+        #expect(batches(ready(0, &queue)).map(\.records) == [100])
+        let all = queue.submissions.keys.sorted()
+        _ = queue.fail(all, .deadlinePassed)
+        // What is left of alice's body, and bytes that are no small sender's.
+        try submit(50, alice, to: &queue, at: .milliseconds(500))
+        try submit(3, bytes: 30 << 10, TenantID(rawValue: 3), to: &queue, at: .milliseconds(500))
+        #expect(queue.lastSmall == nil)
+        try submit(50, alice, to: &queue, at: .seconds(2))
+        #expect(queue.lastSmall == nil)
+        try submit(1, bob, to: &queue, at: .seconds(2))
+        #expect(queue.lastSmall == start + .seconds(2))
     }
 
     @Test func boundsAPacedBatchsBytes() throws {

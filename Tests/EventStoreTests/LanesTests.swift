@@ -216,24 +216,28 @@ import Testing
         var queue = LaneSettings().queue
         queue.pacedRest = 1_000_000
         queue.longestRest = .seconds(3)
+        queue.sharedFor = .seconds(3_600)
         let lanes = Lanes(try ConnectionConfiguration(url: fixture.migrated.apiURL), queue: queue)
+        let running = Task { await lanes.run() }
+        try #require(try await eventually { lanes.statistics.connections == 3 })
+        func single(_ number: Int) async throws {
+            let event = fixture.event(fixture.globex, name: "\(number)")
+            #expect(try await submit([event], to: lanes, for: fixture.globex, deadline: fixture.deadline) == [.accepted])
+        }
+        try await single(0)
         let flood = Task {
             let events = (0..<150).map { fixture.event(fixture.acme, name: "\($0)") }
             return try await submit(events, to: lanes, for: fixture.acme, deadline: .now + .seconds(3_600))
         }
-        let single = Task {
-            try await submit([fixture.event(fixture.globex)], to: lanes, for: fixture.globex, deadline: .now + .seconds(3_600))
-        }
-        try #require(try await eventually { lanes.statistics.waitingRecords == 151 })
-        let running = Task { await lanes.run() }
-        #expect(try await single.value == [.accepted])
-        #expect(try await eventually { lanes.statistics.accepted == 26 })
+        #expect(try await eventually { lanes.statistics.accepted >= 26 })
+        // Time enough for what is left of the flood, if no lane rested.
+        for number in 1...20 { try await single(number) }
         lanes.expire(.now + .seconds(3_601))
         await #expect(throws: EngineError.self) { _ = try await flood.value }
         running.cancel()
         await running.value
-        #expect(lanes.statistics.accepted == 26)
-        #expect(try await fixture.migrated.psql("SELECT count(*) FROM events") == "26")
+        #expect(lanes.statistics.accepted < 150)
+        #expect(try await fixture.migrated.psql("SELECT count(*) FROM events") == "\(lanes.statistics.accepted)")
     }
 
     @Test func refusesMoreThanMayWait() async throws {

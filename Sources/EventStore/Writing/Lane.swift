@@ -37,9 +37,8 @@ final class Lane {
                 $0.batches += 1
                 $0.batchSizes.add(batch.records)
             }
-            let began = ContinuousClock.now
             await write(batch)
-            rest(lanes.settings.rest(after: batch, ContinuousClock.now - began))
+            rest(lanes.wrote(number))
         }
         await disconnect()
     }

@@ -13,7 +13,13 @@ extension LaneQueue {
             }
             idle.removeLast()
             let load = Load(records: batch.records, bytes: batch.bytes)
-            writing[lane] = Writing(tenants: batch.tenants, load: load, isPaced: batch.isPaced, since: now)
+            writing[lane] = Writing(
+                tenants: batch.tenants,
+                load: load,
+                submissions: batch.slices.count,
+                isPaced: batch.isPaced,
+                since: now
+            )
             for tenant in batch.tenants { tenants[tenant]?.lanes += 1 }
             actions.append(.write(lane, batch))
         }
@@ -26,7 +32,7 @@ extension LaneQueue {
         guard !isStopping, !writing.isEmpty, waiting.records < settings.worthALane, waiting.isSmall(settings),
             smallTook <= settings.soonDone
         else { return false }
-        return writing.values.allSatisfy { $0.load.isSmall(settings) && now < $0.since + settings.soonDone }
+        return writing.values.allSatisfy { !$0.isPaced && $0.load.isSmall(settings) && now < $0.since + settings.soonDone }
     }
 
     /// What one lane writes next; nil when nobody who waits may have another lane.
@@ -34,8 +40,9 @@ extension LaneQueue {
         let isShared = isShared(now)
         let (candidates, isFlood) = candidates(isShared: isShared)
         guard !candidates.isEmpty else { return nil }
-        let isPaced = isFlood && isSmallAbout(now)
-        let limit = isPaced ? pacedRecords : isShared ? settings.sharedBatchRecords : settings.batchRecords
+        let isPaced = isFlood && !isStopping && isSmallAbout(now)
+        let limit =
+            isPaced ? min(pacedRecords, settings.sharedBatchRecords) : isShared ? settings.sharedBatchRecords : settings.batchRecords
         var batch = Batch(deadline: now, isPaced: isPaced)
         var hungry = candidates
         var isFull = false
@@ -119,7 +126,7 @@ extension LaneQueue {
             let start = submissions.values[index].taken
             let most = min(left, submissions.values[index].records.count - start)
             let before = batch.bytes
-            let mostBytes = batch.isPaced ? settings.smallBytes : settings.batchBytes
+            let mostBytes = batch.isPaced ? settings.smallBytes * pacedRecords / settings.pacedBatchRecords : settings.batchBytes
             let (end, isFull) = Self.cut(submissions.values[index].records, from: start, most, mostBytes, &batch)
             if end > start {
                 submissions.values[index].taken = end

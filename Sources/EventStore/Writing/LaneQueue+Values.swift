@@ -15,7 +15,7 @@ extension LaneQueue {
         /// How long a lane rests after such a batch, as a part of what it took; at most `longestRest`.
         var pacedRest = 0.25
         var longestRest = Duration.milliseconds(5)
-        /// How long it rests after a small batch of several records: others come, and what comes until then goes together.
+        /// How long it rests after a small batch of several submissions: more come, and what comes until then goes together.
         var gatheringRest = Duration.microseconds(800)
         /// How long somebody else is about after a submission.
         var sharedFor = Duration.seconds(1)
@@ -26,13 +26,6 @@ extension LaneQueue {
         var smallBytes = 64 << 10
         /// How long others wait for a small batch at most.
         var soonDone = Duration.milliseconds(5)
-
-        /// What a lane leaves to others after a batch that took so long.
-        func rest(after batch: Batch, _ took: Duration) -> Duration {
-            if batch.isPaced { return min(took * pacedRest, longestRest) }
-            let isSmall = batch.records > 1 && batch.records < worthALane && batch.bytes < smallBytes
-            return isSmall && took <= soonDone ? gatheringRest : .zero
-        }
     }
 
     /// How much something is.
@@ -66,6 +59,7 @@ extension LaneQueue {
     struct Writing {
         let tenants: Set<TenantID>
         let load: Load
+        let submissions: Int
         let isPaced: Bool
         let since: Instant
     }

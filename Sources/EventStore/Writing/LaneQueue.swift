@@ -3,8 +3,8 @@ import EventCore
 /// What waits to be written, and who writes what: events in, actions out, no lock and no I/O.
 ///
 /// - A lane that asks for work gets what waits at that moment, or the next submission that comes. But beside small batches, which
-///   are soon done, a further lane begins only with what is worth a transaction (`gathers`), and while several come together, a lane
-///   rests after each small batch: twice as many in a transaction cost a third less each.
+///   are soon done, a further lane begins only with what is worth a transaction (`gathers`), and after a small batch of several
+///   submissions its lane rests for a moment: twice as many in a transaction cost a third less each.
 /// - Tenants take turns: each batch holds as many records of each waiting tenant as fit evenly. A submission is cut where a
 ///   batch is full, so nobody's turn is longer than another's and no deficit is carried over.
 /// - A tenant is in at most `lanes - 1` batches at once (with one lane: 1).
@@ -39,8 +39,10 @@ struct LaneQueue {
     private var lastSeen: Sighting?
     /// Of another tenant than `lastSeen`.
     private(set) var lastOther: Sighting?
-    /// When somebody who is no flood last brought something.
+    /// When somebody who is no flood, and was none lately, brought something.
     private(set) var lastSmall: Instant?
+    /// When each tenant was last seen to be a flood; those of the last `sharedFor`.
+    private var floods: [TenantID: Instant] = [:]
 
     init(_ settings: Settings) {
         self.settings = settings
@@ -97,7 +99,7 @@ struct LaneQueue {
         if tenant.head == tenant.waiting.count { turns.append(id) }
         tenant.waiting.append(submission)
         tenants[id] = tenant
-        if tenant.records <= settings.sharedBatchRecords { lastSmall = now }
+        noteSize(of: tenant, id, now)
         return .success(submission)
     }
 
@@ -112,9 +114,33 @@ struct LaneQueue {
 
     // MARK: Lanes
 
+    /// The lane's batch is written. How long it is to rest before it says `ready`; until then it takes nothing.
+    mutating func wrote(_ lane: LaneID, now: Instant) -> Duration {
+        guard let done = writing[lane] else { return .zero }
+        let took = done.since.duration(to: now)
+        if done.isPaced {
+            // Where a flush takes longer than what it flushes, more goes with it.
+            let isSoonDone = smallTook == .zero || took < smallTook * 2
+            pacedRecords =
+                isSoonDone ? min(pacedRecords * 2, settings.sharedBatchRecords) : max(pacedRecords / 2, settings.pacedBatchRecords)
+        } else if done.load.isSmall(settings) {
+            smallTook = took
+        }
+        return rest(after: done, took)
+    }
+
+    /// None while no other lane is free for what comes meanwhile.
+    private func rest(after done: Writing, _ took: Duration) -> Duration {
+        guard !isStopping, !idle.isEmpty else { return .zero }
+        if done.isPaced { return min(took * settings.pacedRest, settings.longestRest) }
+        // With two lanes a tenant has one, and nothing is worth another to it.
+        let gathers = settings.lanes > 2 && done.submissions > 1 && took <= settings.soonDone
+        return gathers && done.load.isSmall(settings) && done.load.records < settings.worthALane ? settings.gatheringRest : .zero
+    }
+
     /// The lane has nothing to do; what it wrote before is done with.
     mutating func ready(_ lane: LaneID, now: Instant) -> [Action] {
-        release(lane, now)
+        release(lane)
         idle.append(lane)
         return serve(now)
     }
@@ -148,6 +174,17 @@ struct LaneQueue {
     }
 
     // MARK: Inside
+
+    private mutating func noteSize(of tenant: Tenant, _ id: TenantID, _ now: Instant) {
+        if tenant.records > settings.sharedBatchRecords {
+            floods = floods.filter { now < $0.value + settings.sharedFor }
+            floods[id] = now
+        } else if Load(records: tenant.records, bytes: tenant.bytes).isSmall(settings) {
+            // The end of a long body is no small one.
+            if let flooded = floods[id], now < flooded + settings.sharedFor { return }
+            lastSmall = now
+        }
+    }
 
     /// Whatever takes the last of what waits, or ends it, has to ask this: no lane comes back to be stopped.
     mutating func stopIfDrained() -> [Action] {
@@ -195,17 +232,8 @@ struct LaneQueue {
         if let tenant = tenants[id], tenant.isForgettable { tenants[id] = nil }
     }
 
-    private mutating func release(_ lane: LaneID, _ now: Instant) {
+    private mutating func release(_ lane: LaneID) {
         guard let done = writing.removeValue(forKey: lane) else { return }
-        let took = done.since.duration(to: now)
-        if done.isPaced {
-            // Where a flush takes longer than what it flushes, more goes with it.
-            let isSoonDone = took < smallTook * 2
-            pacedRecords =
-                isSoonDone ? min(pacedRecords * 2, settings.sharedBatchRecords) : max(pacedRecords / 2, settings.pacedBatchRecords)
-        } else if done.load.isSmall(settings) {
-            smallTook = took
-        }
         for tenant in done.tenants {
             tenants[tenant]?.lanes -= 1
             forgetIfUnused(tenant)

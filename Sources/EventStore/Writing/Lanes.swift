@@ -34,7 +34,7 @@ package final class Lanes: Sendable {
 
     private let state: Mutex<State>
     private let configuration: ConnectionConfiguration
-    let settings: LaneQueue.Settings
+    private let count: Int
     private let counters = LaneCounters()
     let held = HeldRows()
     let login: LaneLogin
@@ -51,7 +51,7 @@ package final class Lanes: Sendable {
     init(_ configuration: ConnectionConfiguration, queue: LaneQueue.Settings, login: LaneLogin = .api) {
         self.configuration = configuration
         self.login = login
-        settings = queue
+        count = queue.lanes
         state = Mutex(State(queue: LaneQueue(queue)))
     }
 
@@ -140,7 +140,7 @@ package final class Lanes: Sendable {
     package func run() async {
         await withTaskCancellationHandler {
             let months = KnownMonths()
-            let executors = (0..<settings.lanes).map { _ in ThreadExecutor() }
+            let executors = (0..<count).map { _ in ThreadExecutor() }
             defer { for executor in executors { executor.stop() } }
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.keepTime() }
@@ -191,6 +191,11 @@ package final class Lanes: Sendable {
                 { $0.ready(lane, now: .now) }
             )
         }
+    }
+
+    /// How long a lane is to rest after what it wrote.
+    func wrote(_ lane: LaneQueue.LaneID) -> Duration {
+        state.withLock { $0.queue.wrote(lane, now: .now) }
     }
 
     func settle(_ settled: [LaneQueue.Settled]) {

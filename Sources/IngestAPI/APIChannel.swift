@@ -8,7 +8,8 @@ import NIOHTTPTypesHTTP1
 /// handled on their connection's own event loop.
 ///
 /// On the shared pool every request changes threads twice between reading and answering; here it does so only for the
-/// database. (docs/performance.md) Nothing that a handler does may block: what waits for PostgreSQL does so on its connection's thread.
+/// database. (docs/performance.md) Nothing that a handler does may block: what waits for PostgreSQL does so on its connection's thread. Nor may
+/// it take long: long bodies are read, and exports written, on the shared pool, or the loop's other connections would wait.
 struct APIChannel: ServerChildChannel {
     struct Settings: Sendable {
         /// How long a body may keep the server waiting.

@@ -4,9 +4,9 @@ import Testing
 @testable import EventStore
 
 @Suite struct LaneQueueTests {
-    private let start = ContinuousClock.now
-    private let alice = TenantID(rawValue: 1)
-    private let bob = TenantID(rawValue: 2)
+    let start = ContinuousClock.now
+    let alice = TenantID(rawValue: 1)
+    let bob = TenantID(rawValue: 2)
 
     private func records(_ count: Int, bytes: Int = 0) -> [WriteRecord] {
         let record = QuarantinedRecord(
@@ -21,7 +21,7 @@ import Testing
     }
 
     @discardableResult
-    private func submit(
+    func submit(
         _ count: Int,
         bytes: Int = 0,
         _ tenant: TenantID,
@@ -35,17 +35,22 @@ import Testing
         return queue.serve(start + now)
     }
 
-    private func ready(_ lane: Int, _ queue: inout LaneQueue, at now: Duration = .zero) -> [LaneQueue.Action] {
+    func ready(_ lane: Int, _ queue: inout LaneQueue, at now: Duration = .zero) -> [LaneQueue.Action] {
         _ = queue.wrote(lane, now: start + now)
         return queue.ready(lane, now: start + now)
     }
 
-    /// What a lane is told to write, as (submission, records).
-    private func written(_ actions: [LaneQueue.Action]) -> [[Int]] {
-        actions.flatMap { action -> [[Int]] in
-            guard case .write(_, let batch) = action else { return [] }
-            return batch.slices.map { [$0.submission, $0.records.count] }
+    /// The batches that a lane is told to write.
+    func batches(_ actions: [LaneQueue.Action]) -> [LaneQueue.Batch] {
+        actions.compactMap { action in
+            guard case .write(_, let batch) = action else { return nil }
+            return batch
         }
+    }
+
+    /// What a lane is told to write, as (submission, records).
+    func written(_ actions: [LaneQueue.Action]) -> [[Int]] {
+        batches(actions).flatMap { $0.slices.map { [$0.submission, $0.records.count] } }
     }
 
     private func stopped(_ actions: [LaneQueue.Action]) -> [Int] {
@@ -78,7 +83,7 @@ import Testing
         }
     }
 
-    private func queue(_ change: (inout LaneQueue.Settings) -> Void = { _ in }) -> LaneQueue {
+    func queue(_ change: (inout LaneQueue.Settings) -> Void = { _ in }) -> LaneQueue {
         var settings = LaneQueue.Settings()
         change(&settings)
         return LaneQueue(settings)
@@ -152,6 +157,29 @@ import Testing
         #expect(written(try submit(1, alice, to: &queue, at: .milliseconds(21))).isEmpty)
     }
 
+    @Test(arguments: [
+        // Submissions, records of each, bytes of each record, lanes, how long it took, how long the lane rests (ms).
+        (2, 1, 0, 3, 1.0, 0.8),
+        (3, 5, 0, 3, 1.0, 0.8),
+        // Nobody comes along with one sender; nobody has to be waited for when there are many, or much, or when a transaction takes
+        // long by itself; and what is worth a lane of its own could not have one.
+        (1, 1, 0, 3, 1.0, 0.0),
+        (1, 5, 0, 3, 1.0, 0.0),
+        (16, 1, 0, 3, 1.0, 0.0),
+        (2, 1, 33 << 10, 3, 1.0, 0.0),
+        (2, 1, 0, 3, 6.0, 0.0),
+        (2, 1, 0, 2, 1.0, 0.0),
+        (2, 1, 0, 1, 1.0, 0.0),
+    ])
+    func restsAfterASmallBatchOfSeveral(_ row: (Int, Int, Int, Int, Double, Double)) throws {
+        let (submissions, records, bytes, lanes, took, rests) = row
+        var queue = queue { $0.lanes = lanes }
+        for _ in 0..<submissions { try submit(records, bytes: bytes, alice, to: &queue) }
+        #expect(batches(ready(0, &queue)).map(\.load.records) == [submissions * records])
+        if lanes > 1 { #expect(ready(1, &queue).isEmpty) }
+        #expect(queue.wrote(0, now: start + .milliseconds(took)) == .milliseconds(rests))
+    }
+
     /// Each of three lanes is told to stop, whichever took what was left.
     @Test func stopsAllItsLanesWhileItGathers() throws {
         var queue = queue()
@@ -183,190 +211,6 @@ import Testing
         #expect(written(ready(0, &queue)) == [[1, 1]])
     }
 
-    @Test func takesASingleRecordWithinOneBatchOfAFlood() throws {
-        var queue = queue()
-        for _ in 0..<10 { try submit(1_000, alice, to: &queue) }
-        #expect(written(ready(0, &queue)) == [[0, 1_000]])
-        let single = queue.nextSubmission
-        try submit(1, bob, to: &queue)
-        // The very next batch of any lane is bob's record, and nothing else.
-        #expect(written(ready(1, &queue)) == [[single, 1]])
-    }
-
-    @Test func neverLetsOneTenantHaveAllLanes() throws {
-        var queue = queue()
-        for _ in 0..<10 { try submit(1_000, alice, to: &queue) }
-        #expect(!ready(0, &queue).isEmpty)
-        #expect(!ready(1, &queue).isEmpty)
-        #expect(ready(2, &queue).isEmpty)
-        #expect(written(try submit(1, bob, to: &queue)) == [[10, 1]])
-        // Lanes 2 and 0 are kept free of the flood while bob is about; the one that it has gets small batches.
-        #expect(ready(2, &queue).isEmpty)
-        #expect(ready(0, &queue).isEmpty)
-        #expect(written(ready(1, &queue)) == [[2, 25]])
-        #expect(written(try submit(1, bob, to: &queue)) == [[11, 1]])
-    }
-
-    @Test func givesAFloodAllItCanTakeOnceItIsAlone() throws {
-        var queue = queue()
-        try submit(1, bob, to: &queue)
-        for _ in 0..<5 { try submit(1_000, alice, to: &queue) }
-        #expect(written(ready(0, &queue)) == [[0, 1]])
-        #expect(written(ready(1, &queue, at: .milliseconds(900))) == [[1, 25]])
-        #expect(ready(0, &queue, at: .milliseconds(999)).isEmpty)
-        #expect(written(ready(1, &queue, at: .seconds(1))) == [[1, 975], [2, 25], [2, 975], [3, 25]])
-    }
-
-    /// The batches that a lane is told to write.
-    private func batches(_ actions: [LaneQueue.Action]) -> [LaneQueue.Batch] {
-        actions.compactMap { action in
-            guard case .write(_, let batch) = action else { return nil }
-            return batch
-        }
-    }
-
-    @Test func pacesFloodsOnlyWhileSomebodyIsAboutWhoIsNone() throws {
-        var queue = queue()
-        try submit(1_000, alice, to: &queue)
-        try submit(1_000, bob, to: &queue)
-        let both = try #require(batches(ready(0, &queue)).first)
-        #expect(both.records == 100 && !both.isPaced)
-        try submit(1, TenantID(rawValue: 3), to: &queue, at: .seconds(2))
-        let single = try #require(batches(ready(1, &queue, at: .seconds(2))).first)
-        #expect(single.records == 1 && !single.isPaced)
-        let paced = try #require(batches(ready(0, &queue, at: .seconds(2))).first)
-        #expect(paced.records == 25 && paced.isPaced && paced.tenants == [alice, bob])
-        // The floods bring more, the third tenant does not.
-        try submit(1_000, alice, to: &queue, at: .seconds(3))
-        let after = try #require(batches(ready(0, &queue, at: .seconds(3))).first)
-        #expect(after.records == 100 && !after.isPaced)
-    }
-
-    @Test func letsAPacedBatchGrowWhileItTakesLessThanTwoSmallOnes() throws {
-        var queue = queue()
-        try submit(1, bob, to: &queue)
-        #expect(batches(ready(0, &queue)).map(\.records) == [1])
-        for _ in 0..<5 { try submit(1_000, alice, to: &queue) }
-        var sizes = batches(ready(1, &queue)).map(\.records)
-        var now = Duration.zero
-        for took in [15, 15, 15, 40, 40, 40] {
-            // Bob's take 10 ms or 15, on lane 0.
-            try submit(1, bob, to: &queue, at: now)
-            #expect(batches(ready(0, &queue, at: now + .milliseconds(10))).map(\.records) == [1])
-            if took > 20 {
-                try submit(1, bob, to: &queue, at: now + .milliseconds(20))
-                #expect(batches(ready(0, &queue, at: now + .milliseconds(20))).map(\.records) == [1])
-            }
-            now += .milliseconds(took)
-            sizes += batches(ready(1, &queue, at: now)).map(\.records)
-        }
-        #expect(sizes == [25, 50, 100, 100, 50, 25, 25])
-    }
-
-    @Test(arguments: [
-        // Submissions, records of each, bytes of each record, lanes, how long it took, how long the lane rests (ms).
-        (2, 1, 0, 3, 1.0, 0.8),
-        (3, 5, 0, 3, 1.0, 0.8),
-        // Nobody comes along with one sender; nobody has to be waited for when there are many, or much, or when a transaction takes
-        // long by itself; and what is worth a lane of its own could not have one.
-        (1, 1, 0, 3, 1.0, 0.0),
-        (1, 5, 0, 3, 1.0, 0.0),
-        (16, 1, 0, 3, 1.0, 0.0),
-        (2, 1, 33 << 10, 3, 1.0, 0.0),
-        (2, 1, 0, 3, 6.0, 0.0),
-        (2, 1, 0, 2, 1.0, 0.0),
-        (2, 1, 0, 1, 1.0, 0.0),
-    ])
-    func restsAfterASmallBatchOfSeveral(_ row: (Int, Int, Int, Int, Double, Double)) throws {
-        let (submissions, records, bytes, lanes, took, rests) = row
-        var queue = queue { $0.lanes = lanes }
-        for _ in 0..<submissions { try submit(records, bytes: bytes, alice, to: &queue) }
-        #expect(batches(ready(0, &queue)).map(\.records) == [submissions * records])
-        if lanes > 1 { #expect(ready(1, &queue).isEmpty) }
-        #expect(queue.wrote(0, now: start + .milliseconds(took)) == .milliseconds(rests))
-    }
-
-    @Test func restsForAPartOfWhatAPacedBatchTookButOnlyBesideAFreeLane() throws {
-        var queue = queue()
-        try submit(1, bob, to: &queue)
-        #expect(batches(ready(0, &queue)).count == 1)
-        try submit(1_000, alice, to: &queue)
-        #expect(batches(ready(1, &queue)).first?.isPaced == true)
-        #expect(queue.wrote(1, now: start + .milliseconds(2)) == .zero)
-        #expect(ready(2, &queue).isEmpty)
-        #expect(queue.wrote(1, now: start + .milliseconds(2)) == .microseconds(500))
-        #expect(queue.wrote(1, now: start + .seconds(1)) == .milliseconds(5))
-        _ = queue.stop(now: start)
-        #expect(queue.wrote(1, now: start + .seconds(1)) == .zero)
-    }
-
-    @Test func gathersNothingBesideAPacedBatch() throws {
-        var queue = queue()
-        try submit(1, bob, to: &queue)
-        try submit(110, alice, to: &queue)
-        #expect(batches(ready(0, &queue)).map(\.records) == [1])
-        #expect(batches(ready(1, &queue)).map(\.records) == [25])
-        #expect(ready(0, &queue).isEmpty)
-        try submit(1, bob, to: &queue, at: .milliseconds(1))
-        // Only a few records wait, and a paced batch under way is a small one: bob's goes at once all the same.
-        #expect(queue.writing.count == 2)
-    }
-
-    @Test func takesTheEndOfALongBodyForNoSmallSender() throws {
-        var queue = queue()
-        try submit(1_000, bob, to: &queue)
-        try submit(1_000, alice, to: &queue)
-        #expect(batches(ready(0, &queue)).map(\.records) == [100])
-        let all = queue.submissions.keys.sorted()
-        _ = queue.fail(all, .deadlinePassed)
-        // What is left of alice's body, and bytes that are no small sender's.
-        try submit(50, alice, to: &queue, at: .milliseconds(500))
-        try submit(3, bytes: 30 << 10, TenantID(rawValue: 3), to: &queue, at: .milliseconds(500))
-        #expect(queue.lastSmall == nil)
-        try submit(50, alice, to: &queue, at: .seconds(2))
-        #expect(queue.lastSmall == nil)
-        try submit(1, bob, to: &queue, at: .seconds(2))
-        #expect(queue.lastSmall == start + .seconds(2))
-    }
-
-    @Test func boundsAPacedBatchsBytes() throws {
-        var queue = queue()
-        for _ in 0..<2 { try submit(200, bytes: 30 << 10, alice, to: &queue) }
-        try submit(1, bob, to: &queue)
-        let paced = try #require(batches(ready(0, &queue)).first)
-        #expect(paced.records == 2 && paced.isPaced)
-    }
-
-    @Test func letsTheOnlyLaneTakeFromEveryone() throws {
-        var queue = queue { $0.lanes = 1 }
-        try submit(1, alice, to: &queue)
-        #expect(written(ready(0, &queue)) == [[0, 1]])
-        try submit(1, alice, to: &queue)
-        #expect(written(ready(0, &queue)) == [[1, 1]])
-    }
-
-    @Test func sharesABatchEvenly() throws {
-        var queue = queue()
-        let tenants = (1...5).map { TenantID(rawValue: $0) }
-        for tenant in tenants { try submit(1_000, tenant, to: &queue) }
-        #expect(written(ready(0, &queue)) == (0..<5).map { [$0, 20] })
-        // What one does not need is the others'.
-        var uneven = self.queue()
-        try submit(10, alice, to: &uneven)
-        try submit(60, bob, to: &uneven)
-        try submit(70, tenants[2], to: &uneven)
-        #expect(written(ready(0, &uneven)).reduce(0) { $0 + $1[1] } == 100)
-    }
-
-    @Test func givesEveryoneATurnWhenMoreWaitThanFit() throws {
-        var queue = queue { $0.sharedBatchRecords = 2 }
-        for tenant in 1...5 { for _ in 0..<2 { try submit(1, TenantID(rawValue: Int32(tenant)), to: &queue) } }
-        var order: [[Int]] = []
-        for _ in 0..<5 { order += written(ready(0, &queue)) }
-        // Submission 2 × (tenant - 1) is a tenant's first.
-        #expect(order.map { $0[0] } == [0, 2, 4, 6, 8, 1, 3, 5, 7, 9])
-    }
-
     @Test func refusesWhatDoesNotFit() throws {
         var queue = queue {
             $0.maximumRecords = 100
@@ -395,7 +239,7 @@ import Testing
             return
         }
         #expect(outcomes == [.accepted, .duplicate])
-        #expect(queue.records == 0 && queue.bytes == 0 && queue.isEmpty)
+        #expect(queue.load == LaneQueue.Load() && queue.isEmpty)
         try submit(2, alice, to: &queue)
     }
 
@@ -430,7 +274,7 @@ import Testing
         #expect(failed(queue.fail([0], .deadlinePassed)) == [0])
         #expect(queue.fail([0], .deadlinePassed).isEmpty)
         #expect(ready(0, &queue).isEmpty)
-        #expect(queue.records == 0)
+        #expect(queue.load.records == 0)
     }
 
     @Test func stopsItsLanesWhenNothingIsLeft() throws {
@@ -458,6 +302,7 @@ import Testing
             $0.maximumRecords = 300
             $0.batchRecords = 20
             $0.sharedBatchRecords = 7
+            $0.pacedBatchRecords = 3
         }
         var open: Set<Int> = []
         var taken: [Int: Int] = [:]
@@ -519,7 +364,7 @@ import Testing
         }
         #expect(open.isEmpty)
         #expect(stopped == [0, 1, 2])
-        #expect(queue.isEmpty && queue.records == 0 && queue.bytes == 0 && queue.waiting == LaneQueue.Load())
+        #expect(queue.isEmpty && queue.load == LaneQueue.Load() && queue.waiting == LaneQueue.Load())
         #expect(taken.values.allSatisfy { $0 <= 30 })
     }
 }

@@ -35,7 +35,7 @@ final class Lane {
         while await connectInIdleness(), let batch = await lanes.next(number) {
             counters.count {
                 $0.batches += 1
-                $0.batchSizes.add(batch.records)
+                $0.batchSizes.add(batch.load.records)
             }
             await write(batch)
             rest(lanes.wrote(number))
@@ -51,7 +51,7 @@ final class Lane {
     private func write(_ batch: LaneQueue.Batch) async {
         var work = BatchWork(deadline: batch.deadline)
         var events: [EventItem] = []
-        events.reserveCapacity(batch.records)
+        events.reserveCapacity(batch.load.records)
         for slice in batch.slices {
             for (record, written) in zip(slice.records.indices, slice.records) {
                 switch written {

@@ -12,14 +12,7 @@ extension LaneQueue {
                 break
             }
             idle.removeLast()
-            let load = Load(records: batch.records, bytes: batch.bytes)
-            writing[lane] = Writing(
-                tenants: batch.tenants,
-                load: load,
-                submissions: batch.slices.count,
-                isPaced: batch.isPaced,
-                since: now
-            )
+            writing[lane] = Writing(batch, since: now)
             for tenant in batch.tenants { tenants[tenant]?.lanes += 1 }
             actions.append(.write(lane, batch))
         }
@@ -41,22 +34,29 @@ extension LaneQueue {
         let (candidates, isFlood) = candidates(isShared: isShared)
         guard !candidates.isEmpty else { return nil }
         let isPaced = isFlood && !isStopping && isSmallAbout(now)
-        let limit =
-            isPaced ? min(pacedRecords, settings.sharedBatchRecords) : isShared ? settings.sharedBatchRecords : settings.batchRecords
+        let limit = limit(isPaced: isPaced, isShared: isShared)
         var batch = Batch(deadline: now, isPaced: isPaced)
         var hungry = candidates
         var isFull = false
-        while !isFull, !hungry.isEmpty, batch.records < limit {
-            let share = max(1, (limit - batch.records) / hungry.count)
+        while !isFull, !hungry.isEmpty, batch.load.records < limit.records {
+            let share = max(1, (limit.records - batch.load.records) / hungry.count)
             var stillHungry: [TenantID] = []
-            for id in hungry where !isFull && batch.records < limit {
-                isFull = take(min(share, limit - batch.records), of: id, into: &batch, now, &actions)
+            for id in hungry where !isFull && batch.load.records < limit.records {
+                isFull = take(min(share, limit.records - batch.load.records), limit.bytes, of: id, into: &batch, now, &actions)
                 if let tenant = tenants[id], tenant.head < tenant.waiting.count { stillHungry.append(id) }
             }
             hungry = stillHungry
         }
         endTurns(of: candidates, batch)
-        return batch.records == 0 ? nil : batch
+        return batch.load.records == 0 ? nil : batch
+    }
+
+    /// How large a batch may be; one record may be larger.
+    private func limit(isPaced: Bool, isShared: Bool) -> Load {
+        if isPaced {
+            return Load(records: pacedRecords, bytes: settings.smallBytes * pacedRecords / settings.pacedBatchRecords)
+        }
+        return Load(records: isShared ? settings.sharedBatchRecords : settings.batchRecords, bytes: settings.batchBytes)
     }
 
     /// Whose records may be in the next batch, in the order of their turns; and whether they are floods.
@@ -65,7 +65,7 @@ extension LaneQueue {
         var isFlood = false
         for id in turns where found.count < settings.sharedBatchRecords {
             guard let tenant = tenants[id] else { continue }
-            let floods = isShared && tenant.records > settings.sharedBatchRecords
+            let floods = isShared && tenant.isFlood(settings)
             let mostLanes = floods ? settings.lanes / 3 : settings.lanes - 1
             guard tenant.lanes < max(1, mostLanes) else { continue }
             if found.isEmpty { isFlood = floods }
@@ -102,9 +102,10 @@ extension LaneQueue {
         turns = sooner + later
     }
 
-    /// Moves up to `count` of a tenant's records into the batch; true when its bytes are used up.
+    /// Moves up to `count` of a tenant's records into the batch; true when `mostBytes` are used up.
     private mutating func take(
         _ count: Int,
+        _ mostBytes: Int,
         of id: TenantID,
         into batch: inout Batch,
         _ now: Instant,
@@ -125,12 +126,11 @@ extension LaneQueue {
             }
             let start = submissions.values[index].taken
             let most = min(left, submissions.values[index].records.count - start)
-            let before = batch.bytes
-            let mostBytes = batch.isPaced ? settings.smallBytes * pacedRecords / settings.pacedBatchRecords : settings.batchBytes
+            let before = batch.load
             let (end, isFull) = Self.cut(submissions.values[index].records, from: start, most, mostBytes, &batch)
             if end > start {
                 submissions.values[index].taken = end
-                waiting -= Load(records: end - start, bytes: batch.bytes - before)
+                waiting -= batch.load - before
                 batch.slices.append(Slice(submission: first, records: submissions.values[index].records[start..<end]))
                 batch.deadline = max(batch.deadline, submissions.values[index].deadline)
                 batch.tenants.insert(id)
@@ -152,14 +152,13 @@ extension LaneQueue {
         _ records: [WriteRecord],
         from start: Int,
         _ most: Int,
-        _ batchBytes: Int,
+        _ mostBytes: Int,
         _ batch: inout Batch
     ) -> (end: Int, isFull: Bool) {
         for place in start..<(start + most) {
             let size = records[place].size
-            guard batch.records == 0 || batch.bytes + size <= batchBytes else { return (place, true) }
-            batch.records += 1
-            batch.bytes += size
+            guard batch.load.records == 0 || batch.load.bytes + size <= mostBytes else { return (place, true) }
+            batch.load += Load(records: 1, bytes: size)
         }
         return (start + most, false)
     }

@@ -49,9 +49,10 @@ extension LaneQueue {
             left.bytes += right.bytes
         }
 
-        static func -= (left: inout Load, right: Load) {
-            left.records -= right.records
-            left.bytes -= right.bytes
+        static func -= (left: inout Load, right: Load) { left = left - right }
+
+        static func - (left: Load, right: Load) -> Load {
+            Load(records: left.records - right.records, bytes: left.bytes - right.bytes)
         }
     }
 
@@ -62,6 +63,14 @@ extension LaneQueue {
         let submissions: Int
         let isPaced: Bool
         let since: Instant
+
+        init(_ batch: Batch, since: Instant) {
+            tenants = batch.tenants
+            load = batch.load
+            submissions = batch.slices.count
+            isPaced = batch.isPaced
+            self.since = since
+        }
     }
 
     /// Some records of one submission; their indices are those in the submission.
@@ -72,8 +81,7 @@ extension LaneQueue {
 
     struct Batch {
         var slices: [Slice] = []
-        var records = 0
-        var bytes = 0
+        var load = Load()
         /// The latest of its submissions': each one's own is kept by `expire`.
         var deadline: Instant
         var tenants: Set<TenantID> = []
@@ -112,15 +120,18 @@ extension LaneQueue {
     }
 
     struct Tenant {
-        var records = 0
-        var bytes = 0
+        /// Of its submissions that are here.
+        var load = Load()
         /// In how many lanes' batches it is.
         var lanes = 0
         /// Its submissions that are not wholly taken, oldest first; those before `head` are done with.
         var waiting: [SubmissionID] = []
         var head = 0
 
-        var isForgettable: Bool { records == 0 && lanes == 0 && head == waiting.count }
+        var isForgettable: Bool { load.records == 0 && lanes == 0 && head == waiting.count }
+
+        /// It has more under way than fits into a small batch.
+        func isFlood(_ settings: Settings) -> Bool { load.records > settings.sharedBatchRecords }
 
         mutating func advance() {
             head += 1

@@ -33,8 +33,8 @@ struct LaneQueue {
     private(set) var pacedRecords: Int
     /// The number that the next submission gets.
     private(set) var nextSubmission = 0
-    private(set) var records = 0
-    private(set) var bytes = 0
+    /// Of all submissions that are here.
+    private(set) var load = Load()
     private(set) var isStopping = false
     private var lastSeen: Sighting?
     /// Of another tenant than `lastSeen`.
@@ -71,11 +71,13 @@ struct LaneQueue {
         guard !isStopping else { return .failure(.stopping) }
         guard now < deadline else { return .failure(.deadlinePassed) }
         var tenant = tenants[id] ?? Tenant()
-        let fits = self.records + records.count <= settings.maximumRecords && self.bytes + bytes <= settings.maximumBytes
+        let fits = load.records + records.count <= settings.maximumRecords && load.bytes + bytes <= settings.maximumBytes
         let isWithinShare =
-            (tenant.records + records.count) * settings.tenantDivisor <= settings.maximumRecords
-            && (tenant.bytes + bytes) * settings.tenantDivisor <= settings.maximumBytes
-        guard fits && isWithinShare || tenant.records == 0 && self.records < settings.maximumRecords && self.bytes < settings.maximumBytes
+            (tenant.load.records + records.count) * settings.tenantDivisor <= settings.maximumRecords
+            && (tenant.load.bytes + bytes) * settings.tenantDivisor <= settings.maximumBytes
+        guard
+            fits && isWithinShare
+                || tenant.load.records == 0 && load.records < settings.maximumRecords && load.bytes < settings.maximumBytes
         else { return .failure(.queueFull) }
 
         if let last = lastSeen, last.tenant != id { lastOther = last }
@@ -91,11 +93,10 @@ struct LaneQueue {
             unsettled: records.count,
             outcomes: Array(repeating: .accepted, count: records.count)
         )
-        self.records += records.count
-        self.bytes += bytes
-        waiting += Load(records: records.count, bytes: bytes)
-        tenant.records += records.count
-        tenant.bytes += bytes
+        let brought = Load(records: records.count, bytes: bytes)
+        load += brought
+        waiting += brought
+        tenant.load += brought
         if tenant.head == tenant.waiting.count { turns.append(id) }
         tenant.waiting.append(submission)
         tenants[id] = tenant
@@ -176,10 +177,10 @@ struct LaneQueue {
     // MARK: Inside
 
     private mutating func noteSize(of tenant: Tenant, _ id: TenantID, _ now: Instant) {
-        if tenant.records > settings.sharedBatchRecords {
+        if tenant.isFlood(settings) {
             floods = floods.filter { now < $0.value + settings.sharedFor }
             floods[id] = now
-        } else if Load(records: tenant.records, bytes: tenant.bytes).isSmall(settings) {
+        } else if tenant.load.isSmall(settings) {
             // The end of a long body is no small one.
             if let flooded = floods[id], now < flooded + settings.sharedFor { return }
             lastSmall = now
@@ -220,11 +221,10 @@ struct LaneQueue {
 
     private mutating func forget(_ id: SubmissionID) {
         guard let submission = submissions.removeValue(forKey: id) else { return }
-        records -= submission.records.count
-        bytes -= submission.bytes
+        let gone = Load(records: submission.records.count, bytes: submission.bytes)
+        load -= gone
         waiting -= Load(submission.records[submission.taken...])
-        tenants[submission.tenant]?.records -= submission.records.count
-        tenants[submission.tenant]?.bytes -= submission.bytes
+        tenants[submission.tenant]?.load -= gone
         forgetIfUnused(submission.tenant)
     }
 

@@ -59,8 +59,8 @@ package final class Lanes: Sendable {
     package var statistics: LaneStatistics {
         var statistics = counters.statistics
         state.withLock { state in
-            statistics.waitingRecords = state.queue.records
-            statistics.waitingBytes = state.queue.bytes
+            statistics.waitingRecords = state.queue.load.records
+            statistics.waitingBytes = state.queue.load.bytes
             if let oldest = state.queue.oldest { statistics.oldestWaiting = oldest.duration(to: .now) }
         }
         return statistics

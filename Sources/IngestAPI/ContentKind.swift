@@ -2,6 +2,11 @@ import EventCore
 import HTTPTypes
 import Hummingbird
 
+extension Request {
+    /// Bytes of the body, as the head states them; nil for a body that comes in chunks.
+    var statedLength: Int? { headers[.contentLength].flatMap { Int($0) } }
+}
+
 /// What a request says of its body.
 struct ContentKind: Sendable {
     let framing: RecordReader.Framing

@@ -14,6 +14,8 @@ struct IngestBody {
     private(set) var beginning: [UInt8] = []
     /// There was more than `beginning` holds.
     private(set) var isCut = false
+    /// Uncompressed, since others had a turn.
+    private var fedSinceTurn = 0
 
     init(kind: ContentKind, limits: IngestRoutes.Limits, keepsBeginning: Bool) {
         self.kind = kind
@@ -23,7 +25,7 @@ struct IngestBody {
 
     /// Says so before the body comes, where its length is known.
     func refuseIfTooLarge(_ request: Request) throws {
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.maximumBody { throw Self.tooLarge }
+        if let length = request.statedLength, length > limits.maximumBody { throw Self.tooLarge }
     }
 
     /// - Throws: `Rejection` for a body that is no records, `Problem` for one that is too large or no gzip, `EngineError`.
@@ -33,6 +35,7 @@ struct IngestBody {
                 try count(piece)
                 try piece.withUnsafeReadableBytes { try feed($0.bindMemory(to: UInt8.self), to: &intake) }
                 try await intake.flush(all: false)
+                await giveOthersATurn()
             }
             return try intake.finish()
         }
@@ -44,6 +47,7 @@ struct IngestBody {
             while let part = input.readSlice(length: min(input.readableBytes, 256)), part.readableBytes > 0 {
                 try decode(part, with: &decoder, into: &intake)
                 try await intake.flush(all: false)
+                await giveOthersATurn()
             }
         }
         do {
@@ -52,6 +56,13 @@ struct IngestBody {
             throw Self.notGzip
         }
         try intake.finish()
+    }
+
+    /// What is read without being written never waits, and would keep its thread until the body's end.
+    private mutating func giveOthersATurn() async {
+        guard fedSinceTurn >= 256 << 10 else { return }
+        fedSinceTurn = 0
+        await Task.yield()
     }
 
     private mutating func decode(_ part: ByteBuffer, with decoder: inout GzipDecoder, into intake: inout Intake) throws {
@@ -69,6 +80,7 @@ struct IngestBody {
             isCut = beginning.count + bytes.count > limits.maximumRecord
             beginning.append(contentsOf: bytes.prefix(limits.maximumRecord - beginning.count))
         }
+        fedSinceTurn += bytes.count
         try intake.feed(bytes)
     }
 

@@ -89,7 +89,7 @@ struct IngestRoutes: Sendable {
         }
         var unreadable: Rejection?
         do {
-            unreadable = try await withTaskExecutorPreference(Self.isShort(request, kind) ? nil : globalConcurrentExecutor) {
+            unreadable = try await withTaskExecutorPreference(Self.executor(toRead: request, kind)) {
                 try await store(request, kind, keepsUnreadable: keepsUnreadable, through: &intake)
             }
         } catch let problem as Problem {
@@ -128,10 +128,10 @@ struct IngestRoutes: Sendable {
         return unreadable
     }
 
-    /// Read in no time. Anything longer is read beside the connection's event loop: other connections wait for that one.
-    private static func isShort(_ request: Request, _ kind: ContentKind) -> Bool {
-        guard !kind.isGzip, let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return false }
-        return length <= DirectRequest.maximumBody
+    /// Nil, the connection's event loop, for what is read in no time; for anything longer one beside it: other connections wait for the loop.
+    static func executor(toRead request: Request, _ kind: ContentKind) -> (any TaskExecutor)? {
+        if !kind.isGzip, let length = request.statedLength, length <= DirectRequest.maximumBody { return nil }
+        return globalConcurrentExecutor
     }
 
     /// - Parameter isAbandoned: whether the sender is gone.

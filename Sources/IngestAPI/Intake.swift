@@ -81,7 +81,7 @@ struct Intake: Sendable {
 
     /// Bytes that a request may hold until all of it is read.
     static func mostHeld(of request: Request, _ kind: ContentKind) -> Int {
-        guard !kind.isGzip, let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return maximumRejectableBytes }
+        guard !kind.isGzip, let length = request.statedLength else { return maximumRejectableBytes }
         return min(max(length, 0), maximumRejectableBytes)
     }
 

@@ -25,7 +25,7 @@ struct AccessMiddleware: RouterMiddleware {
                     requestID: named.id,
                     grant: named.note.grant,
                     address: named.note.address ?? named.peerAddress,
-                    bytesIn: request.headers[.contentLength].flatMap { Int($0) },
+                    bytesIn: request.statedLength,
                     bytesOut: bytesOut,
                     time: LogQueue.now()
                 )

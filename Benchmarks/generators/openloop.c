@@ -335,6 +335,23 @@ static void print_percentiles(const char *name, uint32_t *values, size_t count)
     putchar('}');
 }
 
+/* Of each second, by when a request was due: tells a machine that is slow for a while from one that is slow now and then. */
+static void print_p99_by_second(const uint32_t *values, size_t count, double rate)
+{
+    uint32_t *second = allocate((size_t)rate + 2, sizeof *second);
+    printf(",\"p99_by_second_us\":[");
+    for (size_t from = 0, number = 1; from < count; number++) {
+        size_t to = (size_t)((double)number * rate) < count ? (size_t)((double)number * rate) : count;
+        if (to == from) continue;
+        memcpy(second, values + from, (to - from) * sizeof *second);
+        qsort(second, to - from, sizeof *second, ascending);
+        printf("%s%" PRIu32, from == 0 ? "" : ",", percentile(second, to - from, 0.99));
+        from = to;
+    }
+    putchar(']');
+    free(second);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 8) fail("usage: openloop <port> <plan> <first counter> <rate> <seconds> <connections> <warm-up seconds>");
@@ -367,6 +384,7 @@ int main(int count, char **arguments)
     printf("{\"rate\":%.1f,\"requests\":%zu,\"measured\":%zu,\"seconds\":%.3f,\"accepted\":%" PRIu64 ",\"not_2xx\":%" PRIu64
            ",\"not_accepted\":%" PRIu64 ",\"backlog\":%zu",
            rate, s.total, measured, took, accepted, not_2xx, not_accepted, s.backlog);
+    print_p99_by_second(latencies + skipped, measured, rate);
     print_percentiles("latency_us", latencies + skipped, measured);
     print_percentiles("service_us", services + skipped, measured);
     puts("}");

@@ -342,7 +342,8 @@ static void print_p99_by_second(const uint32_t *values, size_t count, double rat
     printf(",\"p99_by_second_us\":[");
     for (size_t from = 0, number = 1; from < count; number++) {
         size_t to = (size_t)((double)number * rate) < count ? (size_t)((double)number * rate) : count;
-        if (to == from) continue;
+        /* What rounding leaves is no second. */
+        if (to - from < (size_t)rate / 2 || to == from) break;
         memcpy(second, values + from, (to - from) * sizeof *second);
         qsort(second, to - from, sizeof *second, ascending);
         printf("%s%" PRIu32, from == 0 ? "" : ",", percentile(second, to - from, 0.99));

@@ -18,7 +18,7 @@ from .server import ROOT, Server
 
 POSTGRES_SETTINGS = (
     "server_version fsync synchronous_commit full_page_writes wal_sync_method wal_compression shared_buffers wal_buffers "
-    "max_wal_size min_wal_size checkpoint_timeout commit_delay max_connections autovacuum jit"
+    "max_wal_size min_wal_size checkpoint_timeout commit_delay max_connections autovacuum autovacuum_vacuum_cost_delay jit"
 ).split()
 
 

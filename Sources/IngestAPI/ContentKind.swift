@@ -3,7 +3,7 @@ import HTTPTypes
 import Hummingbird
 
 extension Request {
-    /// Bytes of the body, as the head states them; nil for a body that comes in chunks.
+    /// Bytes of the body, as the head states them; nil for a body that comes in chunks, and for no sensible number.
     var statedLength: Int? { headers[.contentLength].flatMap { Int($0) } }
 }
 

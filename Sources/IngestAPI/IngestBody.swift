@@ -14,7 +14,7 @@ struct IngestBody {
     private(set) var beginning: [UInt8] = []
     /// There was more than `beginning` holds.
     private(set) var isCut = false
-    /// Uncompressed, since others had a turn.
+    /// Since others had a turn; of gzip what came and what came out.
     private var fedSinceTurn = 0
 
     init(kind: ContentKind, limits: IngestRoutes.Limits, keepsBeginning: Bool) {
@@ -66,6 +66,7 @@ struct IngestBody {
     }
 
     private mutating func decode(_ part: ByteBuffer, with decoder: inout GzipDecoder, into intake: inout Intake) throws {
+        fedSinceTurn += part.readableBytes
         do {
             try part.withUnsafeReadableBytes { bytes in
                 try decoder.decode(bytes) { try feed($0, to: &intake) }

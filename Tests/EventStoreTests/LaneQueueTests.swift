@@ -320,6 +320,9 @@ import Testing
                 case .stop(let lane): #expect(lanes[lane] == nil && stopped.insert(lane).inserted)
                 }
             }
+            let here = queue.submissions.values.map { LaneQueue.Load($0.records[...]) }
+            #expect(queue.load.records == here.reduce(0) { $0 + $1.records } && queue.load.bytes == here.reduce(0) { $0 + $1.bytes })
+            #expect(queue.load.records == queue.tenants.values.reduce(0) { $0 + $1.load.records })
             let left = queue.submissions.values.map { LaneQueue.Load($0.records[$0.taken...]) }
             #expect(queue.waiting.records == left.reduce(0) { $0 + $1.records })
             #expect(queue.waiting.bytes == left.reduce(0) { $0 + $1.bytes })

@@ -38,17 +38,6 @@ import Testing
         #expect(targets == ["bytea|0", "integer|25", "text|25", "timestamp with time zone|25", "uuid|25", "jsonb|0"])
     }
 
-    @Test func vacuumsEveryMonthSlowly() async throws {
-        let options = try await lines(
-            """
-            SELECT DISTINCT array_to_string(reloptions, ' ') FROM pg_class
-            WHERE relnamespace = 'sluice'::regnamespace AND relname ~ '^(events|quarantine)_[0-9]{4}_[0-9]{2}$'
-            """,
-            after: Self.unplannedMonth
-        )
-        #expect(options == ["autovacuum_vacuum_cost_delay=20"])
-    }
-
     @Test func hasTheTablesOfTheDesignOwnedByTheOwner() async throws {
         let tables = try await lines(
             """

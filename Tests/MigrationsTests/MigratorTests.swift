@@ -147,40 +147,6 @@ import Testing
         await connection.close()
     }
 
-    @Test func vacuumsMonthsSlowlyThatWereThereBefore() async throws {
-        let url = try await emptyDatabase()
-        let connection = try await connect(url)
-        _ = try await Migrator(connection: connection, migrations: Array(Migration.all.prefix(14))).migrate(deadline: deadline)
-        try await connection.executeScript(
-            """
-            SET ROLE sluice_owner;
-            SELECT sluice.make_partition('events', '2020-01-01'), sluice.make_partition('quarantine', '2020-01-01'),
-                   sluice.make_partition('events', '2020-02-01');
-            ALTER TABLE sluice.events DETACH PARTITION sluice.events_2020_02;
-            RESET ROLE;
-            """,
-            deadline: deadline
-        )
-        #expect(try await Migrator(connection: connection).migrate(deadline: deadline).map(\.number).first == 15)
-        let rows = try await connection.execute(
-            Query(
-                """
-                SELECT string_agg(DISTINCT concat_ws(' ', c.relname, c.reloptions[1]), ', ') FROM pg_class c
-                WHERE c.relkind = 'r' AND c.oid::regclass::text ~ '^sluice.(events|quarantine)_2020'
-                """
-            ),
-            deadline: deadline
-        )
-        let options = try rows.first?.decode(0, as: String.self)
-        #expect(
-            options == """
-                events_2020_01 autovacuum_vacuum_cost_delay=20, events_2020_02 autovacuum_vacuum_cost_delay=20, \
-                quarantine_2020_01 autovacuum_vacuum_cost_delay=20
-                """
-        )
-        await connection.close()
-    }
-
     @Test func needsNoSuperuser() async throws {
         let cluster = try await TestCluster.shared()
         let url = try await cluster.makeDatabase()

@@ -10,7 +10,7 @@ extension LaneQueue {
         var batchRecords = 1_000
         /// While several tenants are about; also how much one may bring by then without being a flood.
         var sharedBatchRecords = 100
-        /// Of a flood, while somebody is about who is none: at least, and `sharedBatchRecords` at most.
+        /// Of a flood, while somebody is about who is none: at least, and `sharedBatchRecords` at most, which is no less.
         var pacedBatchRecords = 25
         /// How long a lane rests after such a batch, as a part of what it took; at most `longestRest`.
         var pacedRest = 0.25

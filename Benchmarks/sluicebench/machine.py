@@ -90,7 +90,12 @@ def describe_postgres(server: Server) -> dict[str, str]:
 
 
 def describe_commit() -> dict[str, object]:
-    return {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+    """Whether the programs are those of the commit: ours are as new as the sources, or refused; of others, SLUICE_BIN's, nobody knows."""
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "changed": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "programs": "SLUICE_BIN's" if os.environ.get("SLUICE_BIN") else "built here",
+    }
 
 
 def file_system(folder: pathlib.Path) -> str:

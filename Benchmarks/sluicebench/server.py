@@ -31,12 +31,23 @@ SETTINGS = frozenset(
 )
 
 
+def programs() -> pathlib.Path:
+    """The folder of the release build: ours, which must be one of the sources as they are, or the one that SLUICE_BIN names."""
+    if given := os.environ.get("SLUICE_BIN"):
+        return pathlib.Path(given)
+    ours = ROOT / ".build" / "release"
+    built = max((program.stat().st_mtime for program in ours.glob("sluice*") if program.is_file()), default=0.0)
+    sources = [ROOT / "Package.swift", *(ROOT / "Sources").rglob("*"), *(ROOT / "sql").rglob("*")]
+    later = [source for source in sources if source.is_file() and source.stat().st_mtime > built]
+    if built and later:
+        raise Broken(f"{later[0].relative_to(ROOT)} is newer than the programs in {ours}: run make build")
+    return ours
+
+
 def binary(name: str) -> str:
-    """A release build of one of our programs; SLUICE_BIN names its folder when it is not .build/release."""
-    folder = pathlib.Path(os.environ.get("SLUICE_BIN") or ROOT / ".build" / "release")
-    program = folder / name
+    program = programs() / name
     if not os.access(program, os.X_OK):
-        raise Broken(f"there is no {name} in {folder}: run swift build -c release, or name its folder with SLUICE_BIN")
+        raise Broken(f"there is no {name} in {program.parent}: run make build, or name its folder with SLUICE_BIN")
     return str(program.resolve())
 
 

@@ -22,6 +22,9 @@ from .processes import descendants, name_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
+# What the programs are built of, beside Package.swift.
+SOURCES = ("Plugins", "Sources", "client/macos", "sql")
+
 # Settings of the shell that this runs in must not change what is measured.
 SETTINGS = frozenset(
     """DATABASE_URL DATABASE_ADMIN_URL DB_PREPARE DB_CONNECTIONS LISTEN ADMIN_LISTEN LOG_LEVEL LOG_FORMAT LOG_DIR
@@ -37,7 +40,7 @@ def programs() -> pathlib.Path:
         return pathlib.Path(given)
     ours = ROOT / ".build" / "release"
     built = max((program.stat().st_mtime for program in ours.glob("sluice*") if program.is_file()), default=0.0)
-    sources = [ROOT / "Package.swift", *(ROOT / "Sources").rglob("*"), *(ROOT / "sql").rglob("*")]
+    sources = [ROOT / "Package.swift", *(source for folder in SOURCES for source in (ROOT / folder).rglob("*"))]
     later = [source for source in sources if source.is_file() and source.stat().st_mtime > built]
     if built and later:
         raise Broken(f"{later[0].relative_to(ROOT)} is newer than the programs in {ours}: run make build")

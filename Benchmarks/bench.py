@@ -11,7 +11,6 @@ import contextlib
 import pathlib
 import shutil
 import signal
-import statistics
 import sys
 from collections.abc import Callable
 
@@ -100,8 +99,6 @@ def run_all(names: list[str], options: Options, command: list[str]) -> tuple[boo
             sound = False
             continue
         met = met and report.met
-        if name == "single" and options.rate is None:
-            options.rate = statistics.median(report.rates("sluice")) / 2
     return sound, met
 
 

@@ -21,19 +21,21 @@ QUIET_RATE = 200.0
 
 
 def latency(options: Options, report: Report) -> Report:
-    """Single posts at half of what `single` measured, from the time that each was due; in turns with pgbench's INSERT at the same rate."""
+    """Single posts at half of what `single` measures right before, from the time that each was due; in turns with pgbench's INSERT at the same rate."""
     late: dict[str, list[dict[str, int]]] = {"sluice": [], "pgbench": []}
     with Server(options.scratch) as server:
         report.context |= options.describe(server)
         sender, other = sap_sender(server), sap_sender(server, "plain-sql")
         plan, script = sap_plan(server, sender), insert_script(server, other)
-        rate = options.rate
-        probes: list[tuple[Run, Run]] = []
-        if rate is None:
-            # As `single` does: after a warm-up, in turns with pgbench. Right after the start, into an empty table, it is a seventh more.
-            probes = [single_round(server, plan, script, number, options.seconds) for number in (1, 2, 3, 4)]
-            rate = statistics.median(posted.rate for posted, _ in probes[1:]) / 2
+        # As `single` does: right after the start, into an empty table, it is a seventh more.
+        probes = [] if options.rate else [single_round(server, plan, script, 1, options.warm_up)]
+        rates: list[float] = []
         for number in range(options.rounds):
+            if options.rate is None:
+                # Before each round, for within minutes the same machine is a third slower: a rate of before would be more than half of what it can.
+                probes.append(single_round(server, plan, script, 2 + number, options.seconds))
+            rate = options.rate or probes[-1][0].rate / 2
+            rates.append(rate)
             turns = {
                 "sluice": lambda: open_loop(server, plan, (50 + number) * 10_000_000_000, rate, options.latency_seconds),
                 "pgbench": lambda: pgbench(server, script, options.latency_seconds, rate=rate),
@@ -47,7 +49,7 @@ def latency(options: Options, report: Report) -> Report:
         ours, plain = report.named("sluice"), report.named("pgbench")
         report.figures["rows"] = check_stored(server, sender, sum(run.events for run in [*(posted for posted, _ in probes), *ours]), 64 * len(probes))
         report.figures["rows of plain SQL"] = check_stored(server, other, sum(run.events for run in [*(inserted for _, inserted in probes), *plain]), 0)
-    report.figures["rate asked for"] = round(rate, 1)
+    report.figures["rate asked for"] = [round(rate, 1) for rate in rates]
     report.figures["latency µs, from when due"] = [run.detail["latency_us"] for run in ours]
     report.figures["service µs, from when sent"] = [run.detail["service_us"] for run in ours]
     report.figures["p99 µs of each second"] = [run.detail.pop("p99_by_second_us") for run in ours]

@@ -18,6 +18,7 @@ from sluicebench.failure import Broken
 from sluicebench.history import history
 from sluicebench.machine import as_advised, describe_commit, describe_machine, file_system, settings
 from sluicebench.options import Options
+from sluicebench.programs import check_built
 from sluicebench.report import Report
 from sluicebench.response import fairness, latency
 from sluicebench.soak import soak
@@ -39,13 +40,20 @@ class Parser(argparse.ArgumentParser):
         self.exit(64, f"bench: {message}\n")
 
 
+def rate(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 1_000_000:
+        raise ValueError
+    return value
+
+
 def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = Parser(prog="bench.py", description="Benchmarks of Sluice.")
     parser.add_argument("benchmark", nargs="?", default="all", choices=[*BENCHMARKS, *LONG, "all"])
     parser.add_argument("--rounds", type=int, default=5, choices=range(1, 21), metavar="1…20", help="of what is measured in turns, each both ways (5)")
-    parser.add_argument("--seconds", type=float, default=10, help="of each half of a round (10)")
+    parser.add_argument("--seconds", type=float, default=10, help="of each half of a round; latency, soak: to measure single's rate (10)")
     parser.add_argument("--warm-up", type=float, default=3, help="seconds before the first round (3)")
-    parser.add_argument("--rate", type=float, help="latency, soak: requests a second (half of what single measures)")
+    parser.add_argument("--rate", type=rate, help="latency, soak: requests a second (half of what single gives before)")
     parser.add_argument("--latency-seconds", type=float, default=30, help="latency: of each half of a round (30)")
     parser.add_argument("--small-mb", type=int, default=100, help="stream: the first body")
     parser.add_argument("--large-mb", type=int, default=1000, help="stream: the second body")
@@ -69,6 +77,7 @@ def check_tools() -> None:
     missing = [name for name in ("wrk", "pgbench", "psql") if shutil.which(name) is None]
     if missing:
         raise Broken(f"{', '.join(missing)} not found: run scripts/setup.sh bench")
+    check_built()
 
 
 def run(name: str, options: Options, command: list[str]) -> Report:

@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass, field
 from . import payloads
 from .failure import Broken
 from .processes import usage_below
-from .server import ROOT, Server, end_with_parent
+from .programs import GENERATORS, OPEN_LOOP
+from .server import Server, end_with_parent
 from .tenancy import Sender
 
-GENERATORS = pathlib.Path(__file__).resolve().parents[1] / "generators"
-OPEN_LOOP = ROOT / ".build" / "openloop"
 SECONDS_OF_BLOCKS = 60_000
 
 
@@ -159,8 +158,6 @@ def post_blocks(
 def open_loop(
     server: Server, plan: pathlib.Path, first: int, rate: float, seconds: float, connections: int = 64, warm_up: float = 2
 ) -> Run:
-    if not os.access(OPEN_LOOP, os.X_OK):
-        raise Broken(f"there is no {OPEN_LOOP}: run make {OPEN_LOOP.relative_to(ROOT)}")
     command = [
         str(OPEN_LOOP), str(server.port), str(plan), str(first), f"{rate:.2f}", f"{seconds:g}", str(connections), f"{warm_up:g}"
     ]

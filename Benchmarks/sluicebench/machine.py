@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator
 
 from .failure import Broken
-from .server import ROOT, Server
+from .programs import ROOT
+from .server import Server
 
 POSTGRES_SETTINGS = (
     "server_version fsync synchronous_commit full_page_writes wal_sync_method wal_compression shared_buffers wal_buffers "
@@ -90,7 +91,7 @@ def describe_postgres(server: Server) -> dict[str, str]:
 
 
 def describe_commit() -> dict[str, object]:
-    """Whether the programs are those of the commit: ours are as new as the sources, or refused; of others, SLUICE_BIN's, nobody knows."""
+    """Whether the programs are those of the commit: ours are of the sources as they are, or refused; of others, SLUICE_BIN's, nobody knows."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "changed": bool(_git("status", "--porcelain", "--untracked-files=no")),

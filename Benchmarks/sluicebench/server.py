@@ -19,11 +19,7 @@ from types import TracebackType
 
 from .failure import Broken
 from .processes import descendants, name_of
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-# What the programs are built of, beside Package.swift.
-SOURCES = ("Plugins", "Sources", "client/macos", "sql")
+from .programs import sluice
 
 # Settings of the shell that this runs in must not change what is measured.
 SETTINGS = frozenset(
@@ -32,26 +28,6 @@ SETTINGS = frozenset(
     HEALTH_MIN_FREE_GB TRUSTED_PROXIES MAX_BODY_BYTES MAX_DECOMPRESSED_BYTES MAX_RECORD_BYTES REQUEST_DEADLINE
     OPEN_PRIVILEGES_SOURCE OPEN_PRIVILEGES_NETWORKS TLS_CERT TLS_KEY SLUICE_HOME""".split()
 )
-
-
-def programs() -> pathlib.Path:
-    """The folder of the release build: ours, which must be one of the sources as they are, or the one that SLUICE_BIN names."""
-    if given := os.environ.get("SLUICE_BIN"):
-        return pathlib.Path(given)
-    ours = ROOT / ".build" / "release"
-    built = max((program.stat().st_mtime for program in ours.glob("sluice*") if program.is_file()), default=0.0)
-    sources = [ROOT / "Package.swift", *(source for folder in SOURCES for source in (ROOT / folder).rglob("*"))]
-    later = [source for source in sources if source.is_file() and source.stat().st_mtime > built]
-    if built and later:
-        raise Broken(f"{later[0].relative_to(ROOT)} is newer than the programs in {ours}: run make build")
-    return ours
-
-
-def binary(name: str) -> str:
-    program = programs() / name
-    if not os.access(program, os.X_OK):
-        raise Broken(f"there is no {name} in {program.parent}: run make build, or name its folder with SLUICE_BIN")
-    return str(program.resolve())
 
 
 def end_with_parent() -> None:
@@ -75,7 +51,7 @@ class Server:
     """One `sluice up`, from start to removal; use it in a `with`."""
 
     def __init__(self, scratch: pathlib.Path, environment: dict[str, str] | None = None) -> None:
-        self.program = binary("sluice")
+        self.program = str(sluice())
         # Open to all: PostgreSQL may run as another user. Short: a socket's path has 107 bytes.
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="sluice-bench-", dir=scratch))
         self.home.chmod(0o755)

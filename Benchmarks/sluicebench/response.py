@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 
 from .failure import Broken
-from .loads import Run, block_plan, open_loop, pgbench, post_blocks, sap_plan
+from .loads import Run, block_plan, open_loop, pgbench, post_blocks, post_singles, sap_plan
 from .options import Options
 from .report import Bar, Report
 from .server import Server
 from .tenancy import check_stored, fluent_bit_sender, sap_sender
-from .versus import insert_script, single_round
+from .versus import insert_script
 
 FLOOD_SECONDS = 20.0
 QUIET_RATE = 200.0
@@ -27,14 +27,17 @@ def latency(options: Options, report: Report) -> Report:
         report.context |= options.describe(server)
         sender, other = sap_sender(server), sap_sender(server, "plain-sql")
         plan, script = sap_plan(server, sender), insert_script(server, other)
-        # As `single` does: right after the start, into an empty table, it is a seventh more.
-        probes = [] if options.rate else [single_round(server, plan, script, 1, options.warm_up)]
+        # Right after the start, into an empty table, it is a seventh more.
+        warm = [] if options.rate is not None else [post_singles(server, plan, 1, options.warm_up)]
+        probes: list[Run] = []
         rates: list[float] = []
         for number in range(options.rounds):
-            if options.rate is None:
-                # Before each round, for within minutes the same machine is a third slower: a rate of before would be more than half of what it can.
-                probes.append(single_round(server, plan, script, 2 + number, options.seconds))
-            rate = options.rate or probes[-1][0].rate / 2
+            rate = options.rate
+            if rate is None:
+                # Before each round: within minutes the same machine does a third more or less.
+                server.psql("CHECKPOINT")
+                probes.append(post_singles(server, plan, 2 + number, options.seconds))
+                rate = probes[-1].rate / 2
             rates.append(rate)
             turns = {
                 "sluice": lambda: open_loop(server, plan, (50 + number) * 10_000_000_000, rate, options.latency_seconds),
@@ -47,9 +50,11 @@ def latency(options: Options, report: Report) -> Report:
                 late[name].append(_percentiles(lateness))
             _check_pace(report.named("sluice")[-1], rate)
         ours, plain = report.named("sluice"), report.named("pgbench")
-        report.figures["rows"] = check_stored(server, sender, sum(run.events for run in [*(posted for posted, _ in probes), *ours]), 64 * len(probes))
-        report.figures["rows of plain SQL"] = check_stored(server, other, sum(run.events for run in [*(inserted for _, inserted in probes), *plain]), 0)
-    report.figures["rate asked for"] = [round(rate, 1) for rate in rates]
+        closed = warm + probes
+        report.figures["rows"] = check_stored(server, sender, sum(run.events for run in closed + ours), 64 * len(closed))
+        report.figures["rows of plain SQL"] = check_stored(server, other, sum(run.events for run in plain), 0)
+    report.figures["single's rate before each round"] = [round(run.rate, 1) for run in probes]
+    report.figures["rates asked for"] = [round(rate, 1) for rate in rates]
     report.figures["latency µs, from when due"] = [run.detail["latency_us"] for run in ours]
     report.figures["service µs, from when sent"] = [run.detail["service_us"] for run in ours]
     report.figures["p99 µs of each second"] = [run.detail.pop("p99_by_second_us") for run in ours]
@@ -93,7 +98,7 @@ def _check_pace(run: Run, rate: float) -> None:
     """When the generator could not keep up, latencies say so; a rate far from the one asked for would be another test."""
     reached = run.events / run.seconds
     if reached < rate * 0.5:
-        raise Broken(f"only {reached:.0f} of {rate:.0f} requests a second were answered: half of single's rate is too much")
+        raise Broken(f"only {reached:.0f} of {rate:.0f} requests a second were answered: that is too much")
 
 
 def _p99(run: Run) -> float:

@@ -59,19 +59,14 @@ def _singles(options: Options, report: Report, is_four: bool = False) -> Report:
         plan, script = sap_plan(server, sender), insert_script(server, other)
         warm = [post_singles(server, plan, 1, options.warm_up), pgbench(server, script, options.warm_up)]
         for number in range(2, options.rounds + 2):
-            report.runs += single_round(server, plan, script, number, options.seconds)
+            server.psql("CHECKPOINT")
+            posted = post_singles(server, plan, number, options.seconds)
+            server.psql("CHECKPOINT")
+            report.runs += [posted, pgbench(server, script, options.seconds)]
         _check_both(server, report, sender, other, warm, 64 * (options.rounds + 1))
         report.figures["pgbench expressions alone"] = _expressions(server, other)
     _ratio(report, "pgbench", bar=1.0, goal=1.5)
     return report
-
-
-def single_round(server: Server, plan: pathlib.Path, script: pathlib.Path, number: int, seconds: float) -> tuple[Run, Run]:
-    """Sluice for so many seconds, then pgbench's INSERT for as many."""
-    server.psql("CHECKPOINT")
-    posted = post_singles(server, plan, number, seconds)
-    server.psql("CHECKPOINT")
-    return posted, pgbench(server, script, seconds)
 
 
 def tokens(options: Options, report: Report) -> Report:

@@ -190,6 +190,17 @@ class LoggerTests(unittest.TestCase):
         self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 0))
         self.assertEqual(list((self.mac.log_folder / ".lock").iterdir()), [])
 
+    def test_sees_within_half_a_second_that_the_lock_is_a_dead_ones(self) -> None:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        lock = self.mac.log_folder / ".lock" / "events"
+        lock.symlink_to(str(os.getpid()))
+        # The third pause is when its holder dies.
+        self.count_pauses(f'[ $(wc -l < "{self.mac.home}/pauses") -ne 3 ] || ln -sfn {dead.pid} "{lock}"')
+        self.assertEqual(self.mac.change(), 0)
+        self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 10))
+        self.assertEqual(list(lock.parent.iterdir()), [])
+
     def test_waits_40_times_for_a_living_process_and_then_writes_all_the_same(self) -> None:
         lock = self.mac.log_folder / ".lock" / "events"
         lock.symlink_to(str(os.getpid()))
@@ -197,6 +208,15 @@ class LoggerTests(unittest.TestCase):
         self.assertEqual(self.mac.change(), 0)
         self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 40))
         self.assertEqual(os.readlink(lock), str(os.getpid()), "another's lock stays")
+
+    def test_begins_no_new_line_for_what_is_half_a_line_for_a_moment(self) -> None:
+        """A file system shows the beginning of a write that goes over a page's end; the stand-in does so once."""
+        self.mac.change("first", "admin")
+        seen = self.mac.home / "seen"
+        self.mac.put("tail", f'#!/bin/sh\n[ -e "{seen}" ] && exec {shutil.which("tail")} "$@"\n: > "{seen}"\nprintf x\n')
+        self.mac.change("second", "admin")
+        self.assertTrue(seen.exists())
+        self.assertEqual([line["username"] for line in self.mac.lines()], ["first", "second"])
 
     def test_does_not_wait_for_programs_that_hang(self) -> None:
         self.mac.put("ioreg", "#!/bin/sh\nexec sleep 1000\n")
@@ -233,9 +253,9 @@ class LoggerTests(unittest.TestCase):
 
     # ── Counting waits instead of timing them ───────────────────────────────────────────────────────────────────
 
-    def count_pauses(self) -> None:
+    def count_pauses(self, then: str = "") -> None:
         real = shutil.which("sleep")
-        self.mac.put("sleep", f'#!/bin/sh\n[ "$1" = 0.05 ] || exec {real} "$@"\necho . >> "{self.mac.home}/pauses"\n')
+        self.mac.put("sleep", f'#!/bin/sh\n[ "$1" = 0.05 ] || exec {real} "$@"\necho . >> "{self.mac.home}/pauses"\n{then}\n')
 
     def pauses(self) -> int:
         path = self.mac.home / "pauses"

@@ -155,7 +155,7 @@ let package = Package(
         .testTarget(
             name: "IngestAPITests",
             dependencies: [
-                "IngestAPI", "TestSupport",
+                "IngestAPI", "EventStore", "EventCore", "Postgres", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import os
 import pathlib
 import re
@@ -196,7 +197,7 @@ class LoggerTests(unittest.TestCase):
         lock = self.mac.log_folder / ".lock" / "events"
         lock.symlink_to(str(os.getpid()))
         # The third pause is when its holder dies.
-        self.count_pauses(f'[ $(wc -l < "{self.mac.home}/pauses") -ne 3 ] || ln -sfn {dead.pid} "{lock}"')
+        self.count_pauses(f'[ "$(grep -c . "{self.mac.home}/pauses")" -ne 3 ] || ln -sfn {dead.pid} "{lock}"')
         self.assertEqual(self.mac.change(), 0)
         self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 10))
         self.assertEqual(list(lock.parent.iterdir()), [])
@@ -208,6 +209,34 @@ class LoggerTests(unittest.TestCase):
         self.assertEqual(self.mac.change(), 0)
         self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 40))
         self.assertEqual(os.readlink(lock), str(os.getpid()), "another's lock stays")
+
+    def test_begins_a_new_line_behind_half_a_one(self) -> None:
+        for shell in SHELLS:
+            with self.subTest(shell=shell):
+                self.mac.log.write_bytes(b'{"half')
+                self.mac.change("whole", "admin", shell)
+                half, line = self.mac.log.read_text().splitlines()
+                self.assertEqual((half, json.loads(line)["username"]), ('{"half', "whole"))
+
+    def test_makes_no_lock_in_a_folder_that_somebody_else_links_to(self) -> None:
+        folder = self.mac.home / "folder"
+        folder.mkdir()
+        (self.mac.log_folder / ".lock" / "events").symlink_to(folder)
+        self.assertEqual(self.mac.change(), 0)
+        self.assertEqual((len(self.mac.lines()), list(folder.iterdir())), (1, []))
+
+    def test_takes_no_option_from_a_lock(self) -> None:
+        """Between a look at a dead one's lock and its removal anybody may put another there; the stand-in does."""
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        lock = self.mac.log_folder / ".lock" / "events"
+        lock.symlink_to(str(dead.pid))
+        self.mac.put("mv", f'#!/bin/sh\n{shutil.which("mv")} "$@"\n{shutil.which("ln")} -sfn -- -f "$2"\n')
+        made = pathlib.Path("events")
+        self.addCleanup(made.unlink, missing_ok=True)
+        self.assertEqual(self.mac.change(), 0)
+        self.assertEqual(len(self.mac.lines()), 1)
+        self.assertFalse(made.is_symlink(), "-f was taken as an option, and the lock as the link's target")
 
     def test_begins_no_new_line_for_what_is_half_a_line_for_a_moment(self) -> None:
         """A file system shows the beginning of a write that goes over a page's end; the stand-in does so once."""

@@ -144,7 +144,8 @@ tell() {
 lock() {
     lock_tries=0
     while [ "$lock_tries" -lt "$ATTEMPTS" ]; do
-        ln -s "$$" "$LOCK" 2> /dev/null && return 0
+        # -n: were it a link to a folder, that is no place to make one in.
+        ln -sn "$$" "$LOCK" 2> /dev/null && return 0
         [ -d "${LOCK%/*}" ] || return 1
         lock_holder=''
         # Whether its holder lives is asked at once and then twice a second: asking takes as much as the rest of an attempt.
@@ -165,7 +166,11 @@ lock() {
 break_lock() {
     mv "$LOCK" "$LOCK.$$" 2> /dev/null || return 0
     break_lock_found=$(readlink "$LOCK.$$" 2> /dev/null)
-    if [ "$break_lock_found" != "$1" ]; then ln -s "$break_lock_found" "$LOCK" 2> /dev/null; fi
+    # Everyone may write into that folder: what is no process id may be an option to ln.
+    case $break_lock_found in
+        "$1" | '' | *[!0-9]*) ;;
+        *) ln -sn "$break_lock_found" "$LOCK" 2> /dev/null ;;
+    esac
     rm -f "$LOCK.$$"
 }
 
@@ -197,7 +202,7 @@ append() {
     append_start=''
     # A disk that was full may have left half a line: ours starts on a new one, so that only the half is lost. What somebody writes
     # without the lock looks like one, but only for a moment.
-    if ends_in_half && sleep "$PAUSE" && ends_in_half; then
+    if ends_in_half && { sleep "$PAUSE"; ends_in_half; }; then
         append_start='
 '
     fi

@@ -10,16 +10,8 @@ import Testing
 @testable import IngestAPI
 
 @Suite struct IngestBodyTests {
-    /// Pieces that are there at once: who reads them never waits. Counts those that were taken.
-    private final class Pieces: AsyncSequence, Sendable {
-        typealias Element = ByteBuffer
-
-        struct Iterator: AsyncIteratorProtocol {
-            let pieces: Pieces
-
-            mutating func next() async -> ByteBuffer? { pieces.next() }
-        }
-
+    /// Pieces that are there at once: who reads them never waits.
+    private final class Pieces: Sendable {
         private let all: [ByteBuffer]
         private let count = Atomic(0)
 
@@ -27,10 +19,8 @@ import Testing
 
         var taken: Int { count.load(ordering: .relaxed) }
 
-        func makeAsyncIterator() -> Iterator { Iterator(pieces: self) }
-
-        private func next() -> ByteBuffer? {
-            let at = count.load(ordering: .relaxed)
+        func next() -> ByteBuffer? {
+            let at = taken
             guard at < all.count else { return nil }
             count.store(at + 1, ordering: .relaxed)
             return all[at]
@@ -43,7 +33,7 @@ import Testing
     private func read(_ pieces: Pieces, gzip: Bool) async throws {
         let request = Request(
             head: HTTPRequest(method: .post, scheme: "http", authority: "localhost", path: "/v1/events"),
-            body: RequestBody(asyncSequence: pieces)
+            body: RequestBody(asyncSequence: AsyncStream(unfolding: { pieces.next() }))
         )
         let source = Source(id: SourceID(rawValue: 1), tenant: TenantID(rawValue: 1), slug: "default", profile: .generic, schema: nil)
         let now = Timestamp.now()

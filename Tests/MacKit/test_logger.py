@@ -56,10 +56,18 @@ def small_disk(mac: Mac) -> Iterator[pathlib.Path | None]:
         subprocess.run(["umount", folder], check=True)
 
 
+def dead_process() -> int:
+    """The id of one that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
 class LoggerTests(unittest.TestCase):
     def setUp(self) -> None:
         self.mac = Mac()
         self.addCleanup(self.mac.remove)
+        self.lock = self.mac.log_folder / ".lock" / "events"
 
     def test_writes_every_field_of_the_event_schema(self) -> None:
         before = datetime.datetime.now(datetime.timezone.utc)
@@ -117,7 +125,7 @@ class LoggerTests(unittest.TestCase):
                 self.assertEqual(sorted(names), sorted(f"user{n} \"quoted\"" for n in range(200)))
                 # Who took a dead one's lock away may put one back whose holder has ended since: the next call clears it.
                 self.mac.change("one more", "admin", shell)
-                self.assertEqual(list((self.mac.log_folder / ".lock").iterdir()), [], "no lock is left")
+                self.assertEqual(list(self.lock.parent.iterdir()), [], "no lock is left")
 
     def test_loses_nothing_while_the_log_is_rotated(self) -> None:
         """Renames and makes the log anew, with a moment without one in between, as newsyslog does."""
@@ -183,32 +191,26 @@ class LoggerTests(unittest.TestCase):
         self.assertEqual(self.pauses(), 40)
 
     def test_breaks_the_lock_of_a_dead_process_at_once(self) -> None:
-        dead = subprocess.Popen([sys.executable, "-c", ""])
-        dead.wait()
-        (self.mac.log_folder / ".lock" / "events").symlink_to(str(dead.pid))
+        self.lock.symlink_to(str(dead_process()))
         self.count_pauses()
         self.assertEqual(self.mac.change(), 0)
         self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 0))
-        self.assertEqual(list((self.mac.log_folder / ".lock").iterdir()), [])
+        self.assertEqual(list(self.lock.parent.iterdir()), [])
 
     def test_sees_within_half_a_second_that_the_lock_is_a_dead_ones(self) -> None:
-        dead = subprocess.Popen([sys.executable, "-c", ""])
-        dead.wait()
-        lock = self.mac.log_folder / ".lock" / "events"
-        lock.symlink_to(str(os.getpid()))
+        self.lock.symlink_to(str(os.getpid()))
         # The third pause is when its holder dies.
-        self.count_pauses(f'[ "$(grep -c . "{self.mac.home}/pauses")" -ne 3 ] || ln -sfn {dead.pid} "{lock}"')
+        self.count_pauses(f'[ "$(grep -c . "{self.mac.home}/pauses")" -ne 3 ] || ln -sfn {dead_process()} "{self.lock}"')
         self.assertEqual(self.mac.change(), 0)
         self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 10))
-        self.assertEqual(list(lock.parent.iterdir()), [])
+        self.assertEqual(list(self.lock.parent.iterdir()), [])
 
     def test_waits_40_times_for_a_living_process_and_then_writes_all_the_same(self) -> None:
-        lock = self.mac.log_folder / ".lock" / "events"
-        lock.symlink_to(str(os.getpid()))
+        self.lock.symlink_to(str(os.getpid()))
         self.count_pauses()
         self.assertEqual(self.mac.change(), 0)
         self.assertEqual((len(self.mac.lines()), self.pauses()), (1, 40))
-        self.assertEqual(os.readlink(lock), str(os.getpid()), "another's lock stays")
+        self.assertEqual(os.readlink(self.lock), str(os.getpid()), "another's lock stays")
 
     def test_begins_a_new_line_behind_half_a_one(self) -> None:
         for shell in SHELLS:
@@ -221,16 +223,13 @@ class LoggerTests(unittest.TestCase):
     def test_makes_no_lock_in_a_folder_that_somebody_else_links_to(self) -> None:
         folder = self.mac.home / "folder"
         folder.mkdir()
-        (self.mac.log_folder / ".lock" / "events").symlink_to(folder)
+        self.lock.symlink_to(folder)
         self.assertEqual(self.mac.change(), 0)
         self.assertEqual((len(self.mac.lines()), list(folder.iterdir())), (1, []))
 
     def test_takes_no_option_from_a_lock(self) -> None:
         """Between a look at a dead one's lock and its removal anybody may put another there; the stand-in does."""
-        dead = subprocess.Popen([sys.executable, "-c", ""])
-        dead.wait()
-        lock = self.mac.log_folder / ".lock" / "events"
-        lock.symlink_to(str(dead.pid))
+        self.lock.symlink_to(str(dead_process()))
         self.mac.put("mv", f'#!/bin/sh\n{shutil.which("mv")} "$@"\n{shutil.which("ln")} -sfn -- -f "$2"\n')
         made = pathlib.Path("events")
         self.addCleanup(made.unlink, missing_ok=True)
